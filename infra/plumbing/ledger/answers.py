@@ -1,0 +1,73 @@
+"""What goes into an append and what comes out. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """One event ready to be appended.
+
+    `body` is stored and hashed as these very bytes. `content_mac` (32 bytes) tells a repeat from
+    a conflict. `key_id` names the stream's own key, empty where nothing is sealed under it.
+    `expected_version`: refuse unless the stream's last version is this one (None: any).
+    """
+
+    stream: UUID
+    source: str
+    event_id: str
+    type: str
+    schema: str
+    occurred_at: datetime
+    body: bytes
+    content_mac: bytes
+    key_id: str = ""
+    sent_at: datetime | None = None
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where an event stands, for ever: its stream and version, its position, its 32-byte leaf."""
+
+    stream: UUID
+    version: int
+    position: int
+    leaf: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Durable now, by this call."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The same event was stored before; this is its first receipt."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The same source and id were stored before with another content; nothing was written."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The customer's key is gone or going: the event was not stored."""
+
+    stream: UUID
+
+
+Outcome = Stored | Duplicate | Conflict | Fenced

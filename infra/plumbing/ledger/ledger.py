@@ -1,0 +1,150 @@
+"""The ledger's door: append events, read them in order, read one customer's history.
+
+Everything else about the ledger (its library, its SQL, its bytes) stays in this room.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from eventsourcing.application import Application
+
+from events.facts import Fact
+from infra.plumbing.ledger.append import SQL
+from infra.plumbing.ledger.persistence import environment
+from infra.plumbing.ledger.recorder import APPLICATION_SOURCE, LedgerRecorder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self
+    from uuid import UUID
+
+    from infra.plumbing.ledger.answers import NewEvent, Outcome
+
+CONNECTIONS = 10
+
+
+class LedgerGap(Exception):
+    """A position is missing: events were removed, or read by something that is not this ledger.
+
+    A reader stops here. Passing over the hole would hide it for ever.
+    """
+
+
+class Ledger:
+    """An append-only log of customers' events over PostgreSQL."""
+
+    def __init__(self, application: Application[UUID]) -> None:
+        """Use the recorder of an eventsourcing `application` made with our persistence module."""
+        self.application = application
+        self.recorder = cast("LedgerRecorder", application.recorder)
+
+    @classmethod
+    def open(cls, conninfo: str, *, connections: int = CONNECTIONS) -> Ledger:
+        """Open the ledger of the migrated database at `conninfo`."""
+        return cls(Application[Any](env=environment(conninfo, connections=connections)))
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.application.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def append(self, events: Sequence[NewEvent]) -> list[Outcome]:
+        """Store `events` in order, all in one transaction; one outcome each.
+
+        Raises:
+            WrongVersion: a stream is not at the version an event expects; nothing was written.
+            LedgerBusy: not reachable or not lockable in time; send the same events again.
+        """
+        return self.recorder.append(events)
+
+    def size(self) -> int:
+        """The last position; 0 while the ledger is empty."""
+        return self.recorder.max_notification_id() or 0
+
+    def deployment(self) -> UUID:
+        """The id of this deployment, made with its database."""
+        [(deployment,)] = self._rows(SQL["deployment"], {})
+        return deployment
+
+    def facts_after(self, position: int, limit: int = 1000) -> list[Fact]:
+        """The next facts after `position` in order, at most `limit`.
+
+        Raises:
+            LedgerGap: the positions are not dense.
+        """
+        rows = self._rows(SQL["after"], {"position": position, "limit": limit})
+        facts: list[Fact] = []
+        for row in rows:
+            position += 1
+            if row[0] != position:
+                raise LedgerGap(f"After position {position - 1} the ledger goes on at {row[0]}.")
+            facts.append(_fact(row))
+        return facts
+
+    def history(
+        self,
+        stream: UUID,
+        *,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+        up_to: int | None = None,
+    ) -> list[Fact]:
+        """One customer's facts in order of arrival.
+
+        `as_of`: only what had happened by then; `known_at`: only what had been recorded by then;
+        `up_to`: only up to that position.
+        """
+        return self.histories([stream], as_of=as_of, known_at=known_at, up_to=up_to)[stream]
+
+    def histories(
+        self,
+        streams: Sequence[UUID],
+        *,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+        up_to: int | None = None,
+    ) -> dict[UUID, list[Fact]]:
+        """The same for several customers in one query; an unknown stream has an empty list."""
+        window = {
+            "streams": list(streams),
+            "as_of": as_of,
+            "known_at": known_at,
+            "up_to": up_to,
+        }
+        found: dict[UUID, list[Fact]] = {stream: [] for stream in streams}
+        for row in self._rows(SQL["histories"], window):
+            found[row[1]].append(_fact(row))
+        return found
+
+    def _rows(self, query: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return self.recorder.rows(query, parameters)
+
+
+def _fact(row: Sequence[Any]) -> Fact:
+    position, stream, version, source, event_id, kind, schema, occurred_at, recorded_at, body = row
+    return Fact(
+        position=position,
+        stream=stream,
+        version=version,
+        source=source,
+        event_id=event_id,
+        type=kind,
+        schema=schema,
+        occurred_at=occurred_at,
+        recorded_at=recorded_at,
+        data={} if body is None or source == APPLICATION_SOURCE else orjson.loads(body)["data"],
+    )

@@ -1,0 +1,257 @@
+"""The eventsourcing library's PostgreSQL application recorder over our ledger.
+
+Set through the library's persistence-module extension point (`PERSISTENCE_MODULE` =
+`infra.plumbing.ledger.persistence`). It changes four things: order (a head row, not a table lock),
+once (unique source and id), proof (leaves and tree) and where rows stand. What the library's own
+Application saves has source `rapport` and the event id `<stream>/<version>`.
+"""
+
+from __future__ import annotations
+
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    ListenNotifySubscription,
+    Notification,
+    OperationalError,
+    ProgrammingError,
+    StoredEvent,
+    Subscription,
+)
+from eventsourcing.postgres import PostgresApplicationRecorder
+from psycopg.rows import tuple_row
+
+from infra.plumbing.clock import system_clock
+from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
+from infra.plumbing.ledger.append import CHANNEL, SQL, Keyed, WrongVersion, append
+from infra.plumbing.queries import Queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventsourcing.postgres import PostgresDatastore
+
+    from infra.plumbing.ledger.answers import Outcome
+
+APPLICATION_SOURCE = "rapport"
+"""Source of every event that the library's Application saves."""
+LIBRARY_SCHEMA = ""
+POLL_SECONDS = 1.0
+"""A reader looks by itself this often, whatever NOTIFY says (promise P4)."""
+ATTEMPTS = 10
+_SQL = Queries.beside("infra.plumbing.ledger", "recorder.sql")
+
+
+class LedgerBusy(Exception):
+    """The ledger could not be reached or locked in time; nothing is known to be stored."""
+
+
+class LedgerRecorder(PostgresApplicationRecorder):
+    """Our recorder. `append` is its own door; the rest is the library's interface over it."""
+
+    def __init__(
+        self, datastore: PostgresDatastore, *, events_table_name: str = "stored_events"
+    ) -> None:
+        """Work over `datastore`, whose database holds the migrated ledger."""
+        super().__init__(datastore, events_table_name=events_table_name)
+        self.channel_name = CHANNEL
+
+    def create_table(self) -> None:
+        """Check that the migrations made the ledger; nothing is created here.
+
+        Raises:
+            ProgrammingError: the database has no ledger.
+        """
+        with self.datastore.get_connection() as connection:
+            if connection.execute(_SQL["exists"]).fetchone() == {"exists": False}:
+                raise ProgrammingError("This database has no ledger yet: run the migrations.")
+
+    def append(self, events: Sequence[NewEvent]) -> list[Outcome]:
+        """Append in order, all in one transaction; one outcome each.
+
+        A commit whose reply was lost is never blindly repeated: the next attempt takes the head
+        lock, so it waits for the lost one's end, and then finds its events by source and id.
+
+        Raises:
+            WrongVersion: a stream is not at its expected version; nothing was written.
+            LedgerBusy: no connection or no lock in time. An event may have been stored; sending
+                the same event again answers what it was.
+        """
+        keyed = [Keyed.of(event) for event in events]
+        last: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            try:
+                with self.datastore.get_connection() as connection:
+                    return append(connection, keyed, repeated=attempt > 0)
+            except (OperationalError, InterfaceError) as error:
+                if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                    raise LedgerBusy("The ledger's head lock was not free in time.") from error
+                last = error
+        raise LedgerBusy("The ledger could not be reached.") from last
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        """The library's door: events of its aggregates, all or none; answers their positions.
+
+        Raises:
+            IntegrityError: a version does not follow the stream's last one.
+        """
+        if kwargs:
+            raise ProgrammingError(f"The ledger takes events alone, not also {sorted(kwargs)}.")
+        if not stored_events:
+            return []
+        try:
+            outcomes = self.append([_from_library(event) for event in stored_events])
+        except WrongVersion as error:
+            raise IntegrityError(str(error)) from error
+        except LedgerBusy as error:
+            raise OperationalError(str(error)) from error
+        return [_position(outcome) for outcome in outcomes]
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """One stream's events by version, as the library asks for them."""
+        query = _SQL["stream_descending" if desc else "stream_ascending"]
+        window = {"stream": originator_id, "gt": gt, "lte": lte, "limit": limit}
+        return [
+            StoredEvent(stream, version, topic, bytes(state))
+            for stream, version, topic, state in self.rows(query, window)
+        ]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """The log in order of position, from `start` to `stop`, at most `limit`."""
+        after = 0 if start is None else start - int(inclusive_of_start)
+        window = {"after": after, "stop": stop, "limit": limit, "topics": list(topics) or None}
+        return [
+            Notification(stream, version, topic, bytes(state), position)
+            for position, stream, version, topic, state in self.rows(_SQL["log"], window)
+        ]
+
+    def max_notification_id(self) -> int | None:
+        """The last position, or None while the ledger is empty."""
+        [(size,)] = self.rows(SQL["size"], {})
+        return size or None
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[LedgerRecorder]:
+        """A subscription that polls at least every second behind NOTIFY."""
+        return LedgerSubscription(recorder=self, gt=gt, topics=topics)
+
+    def rows(self, query: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Read with `query`, in binary; a lost connection is tried again.
+
+        Raises:
+            OperationalError: the database stays out of reach.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                with (
+                    self.datastore.get_connection() as connection,
+                    connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+                ):
+                    return cursor.execute(query, parameters, prepare=True).fetchall()
+            except (OperationalError, InterfaceError):
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise OperationalError("The ledger could not be reached.")
+
+
+class LedgerSubscription(ListenNotifySubscription[LedgerRecorder]):
+    """The library's subscription, cured of two ways to freeze.
+
+    It waited without a time-out (an event committed between the first pull and LISTEN, or a
+    half-open LISTEN connection, stopped it for ever); this one pulls at least every second, and a
+    broken LISTEN connection is opened again.
+    """
+
+    def __init__(
+        self, recorder: LedgerRecorder, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> None:
+        """Read what follows position `gt`; only `topics`, if given."""
+        super().__init__(recorder=recorder, gt=gt, topics=topics)
+        self._listen_thread = Thread(target=self._listen, daemon=True)
+        self._listen_thread.start()
+
+    def __exit__(self, *args: object, **kwargs: Any) -> None:
+        try:
+            super().__exit__(*args, **kwargs)
+        finally:
+            self._listen_thread.join()
+
+    def _loop_on_pull(self) -> None:
+        try:
+            self._pull()
+            while not self._has_been_stopped:
+                self._has_been_notified.wait(POLL_SECONDS)
+                self._pull()
+        except BaseException as error:  # noqa: BLE001 - handed to the reader's thread by the library
+            self._thread_error = self._thread_error or error
+            self.stop()
+
+    def _listen(self) -> None:
+        while not self._has_been_stopped and not self._thread_error:
+            try:
+                self._listen_once()
+            except (OperationalError, InterfaceError):
+                self._has_been_notified.set()  # the pull finds out whether the ledger is there
+
+    def _listen_once(self) -> None:
+        with self._recorder.datastore.get_connection() as connection:
+            connection.execute(_SQL["listen"])
+            try:
+                while not self._has_been_stopped and not self._thread_error:
+                    for _ in connection.notifies(timeout=0.1, stop_after=1):
+                        self._has_been_notified.set()
+            finally:
+                if not connection.closed:
+                    connection.execute(_SQL["unlisten"])
+
+
+def _from_library(event: StoredEvent) -> NewEvent:
+    if not isinstance(event.originator_id, UUID):
+        raise ProgrammingError("Streams are named by UUID.")
+    return NewEvent(
+        stream=event.originator_id,
+        source=APPLICATION_SOURCE,
+        event_id=f"{event.originator_id}/{event.originator_version}",
+        type=event.topic,
+        schema=LIBRARY_SCHEMA,
+        occurred_at=system_clock(),
+        body=event.state,
+        content_mac=bytes(32),
+        expected_version=event.originator_version - 1,
+    )
+
+
+def _position(outcome: Outcome) -> int:
+    match outcome:
+        case Stored(receipt):
+            return receipt.position
+        case Duplicate(receipt) | Conflict(receipt):
+            raise IntegrityError(
+                f"Version {receipt.version} of stream {receipt.stream} is stored already."
+            )
+        case Fenced(stream):
+            raise IntegrityError(f"Stream {stream} takes no more events.")
