@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from events.catalog import PersonalField
+    from events.personal import PersonalField
 
 ORIGINAL_SUBJECT = "originalsubject"
 """Top-level member of a stored body: the subject as the emitter wrote it, sealed."""

@@ -1,0 +1,96 @@
+"""The one way to a database: the user's own server, our embedded one, or one already running.
+
+`RAPPORT_DATABASE_URL` wins. Else the embedded server of the data folder is started. A command that
+works beside `rapport up` says `attach=True`: it uses the running server, and starts one for its
+own short life only if there is none.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from infra.plumbing.errors import DatabaseUnreachable
+from infra.plumbing.postgres.facts import read_facts
+from infra.plumbing.postgres.folder import holder, prepare
+from infra.plumbing.postgres.migrate import Migration, migrate
+from infra.plumbing.postgres.provision import refuse_unfit_server
+from infra.plumbing.postgres.supervisor import CONNECTION_FILE, HOME, EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from infra.plumbing.settings import Settings
+
+ATTACH_SECONDS = 30.0
+_STEP_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A reachable, durable database. `embedded` is the server we run ourselves, else None."""
+
+    conninfo: str
+    embedded: EmbeddedPostgres | None = None
+
+    def migrate(self) -> list[Migration]:
+        """Bring it to the shape this program needs; see `migrate.migrate`."""
+        return migrate(self.conninfo)
+
+
+@contextmanager
+def open_database(
+    settings: Settings, *, attach: bool = False, what: str = "rapport"
+) -> Generator[Database]:
+    """Give a database for the length of a `with`; a server started here is stopped at its end.
+
+    `what` tells a second program who holds the data folder, such as "rapport up".
+
+    Raises:
+        DataFolderError: the data folder is in use, unwritable or damaged.
+        PostgresError: the server does not start or answer, or is not durable.
+    """
+    if settings.database_url is not None:
+        conninfo = settings.database_url.get_secret_value()
+        refuse_unfit_server(conninfo)
+        yield Database(conninfo)
+        return
+    running = _running(settings.data_dir) if attach else None
+    if running is not None:
+        yield Database(running)
+        return
+    with EmbeddedPostgres(settings.data_dir, what=what, serving=not attach) as embedded:
+        refuse_unfit_server(embedded.conninfo)
+        yield Database(embedded.conninfo, embedded)
+
+
+def _running(data_dir: Path) -> str | None:
+    """Return the address of the server that a serving program runs there; None if none does.
+
+    One that is just starting is waited for. A brief command's server is not used: it would stop
+    under our hands.
+    """
+    prepare(data_dir)
+    until = time.monotonic() + ATTACH_SECONDS
+    reason: Exception | None = None
+    while (who := holder(data_dir)) is not None and who.serving:
+        facts = read_facts(data_dir / HOME / CONNECTION_FILE)
+        if facts is not None:
+            try:
+                psycopg.connect(facts.conninfo(), connect_timeout=5).close()
+            except psycopg.OperationalError as error:
+                reason = error
+            else:
+                return facts.conninfo()
+        if time.monotonic() > until:
+            raise DatabaseUnreachable(
+                f"Process {who.pid} ({who.what}) holds the data folder {data_dir}, but its "
+                "database does not answer. Stop that program, then try again."
+            ) from reason
+        time.sleep(_STEP_SECONDS)
+    return None

@@ -1,0 +1,97 @@
+"""How to reach the embedded server of a data folder: kept in one file, mode 0600.
+
+The passwords are made once, before the database exists; the socket folder is new at each start.
+Only the supervisor reads the superuser's part.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from psycopg.conninfo import make_conninfo
+
+from infra.plumbing.errors import DataFolderDamaged
+from infra.plumbing.postgres.account import PORT
+from infra.plumbing.postgres.folder import make_lasting, unwritable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATABASE = "rapport"
+ROLE = "rapport"
+SUPERUSER = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Where the server's socket is and the two passwords."""
+
+    socket_folder: str
+    password: str
+    superuser_password: str
+
+    def conninfo(self) -> str:
+        """Connect as the application: it owns its database and is no superuser."""
+        return make_conninfo(
+            host=self.socket_folder,
+            port=PORT,
+            dbname=DATABASE,
+            user=ROLE,
+            password=self.password,
+        )
+
+    def superuser_conninfo(self, dbname: str = "postgres") -> str:
+        """Connect as the superuser; for the supervisor and the tests' fixtures only."""
+        return make_conninfo(
+            host=self.socket_folder,
+            port=PORT,
+            dbname=dbname,
+            user=SUPERUSER,
+            password=self.superuser_password,
+        )
+
+
+def new_facts() -> Facts:
+    """Make two passwords of 32 random bytes; there is no socket yet."""
+    return Facts("", secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+
+
+def read_facts(file: Path) -> Facts | None:
+    """Read the file; None if there is none.
+
+    Raises:
+        DataFolderDamaged: it is there and cannot be understood.
+        DataFolderUnwritable: this user may not read it.
+    """
+    try:
+        found: Any = orjson.loads(file.read_bytes())
+        return Facts(**{part.name: str(found[part.name]) for part in fields(Facts)})
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise unwritable(file.parent, error) from error
+    except (ValueError, KeyError, TypeError):
+        raise DataFolderDamaged(
+            f"The file {file} is damaged. Bring it back from a backup; it holds the passwords of "
+            "the embedded database."
+        ) from None
+
+
+def write_facts(file: Path, facts: Facts) -> None:
+    """Write the file in one step, readable by its owner alone."""
+    half = file.with_suffix(".new")
+    handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode=0o600)
+    try:
+        os.write(handle, orjson.dumps(asdict(facts)))
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    owner = file.parent.stat()
+    if os.geteuid() == 0:  # root may use an ordinary user's folder, and must not lock that user out
+        os.chown(half, owner.st_uid, owner.st_gid)
+    half.replace(file)
+    make_lasting(file.parent)

@@ -1,0 +1,105 @@
+"""What every test may ask for: a real PostgreSQL server, a fresh migrated database, settings.
+
+One embedded server per test process (and so per xdist worker) and one database per test, cloned
+from a migrated template. The server runs with the product's own options, fsync included; its files
+lie in memory where that is possible.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr
+
+from infra.plumbing.postgres.facts import ROLE
+from infra.plumbing.postgres.migrate import migrate
+from infra.plumbing.postgres.pool import Pool, make_pool
+from infra.plumbing.postgres.supervisor import EmbeddedPostgres
+from infra.plumbing.settings import ENV_PREFIX, Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+ENOUGH_BYTES = 2_000_000_000
+TEMPLATE = "template_migrated"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own RAPPORT_... variables must not change what is tested."""
+    for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Generator[EmbeddedPostgres]:
+    """The embedded server of this test process."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="rapport-tests-", dir=MEMORY if roomy else None))
+    try:
+        with EmbeddedPostgres(folder, what="pytest") as server:
+            yield server
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def template(postgres_server: EmbeddedPostgres) -> str:
+    """The name of a database with all migrations applied, to clone from."""
+    _create(postgres_server, TEMPLATE)
+    migrate(make_conninfo(postgres_server.conninfo, dbname=TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def empty_conninfo(postgres_server: EmbeddedPostgres) -> Generator[str]:
+    """A fresh database without any migration, owned by the application's role."""
+    yield from _lend(postgres_server, "template1")
+
+
+@pytest.fixture
+def conninfo(postgres_server: EmbeddedPostgres, template: str) -> Generator[str]:
+    """A fresh migrated database, owned by the application's role."""
+    yield from _lend(postgres_server, template)
+
+
+@pytest.fixture
+def pool(conninfo: str) -> Generator[Pool]:
+    """A pool on the fresh migrated database."""
+    with make_pool(conninfo, name="test") as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(conninfo: str, tmp_path: Path) -> Settings:
+    """Settings with a data folder of their own and the fresh database as their URL."""
+    return load_settings(data_dir=tmp_path / "data", database_url=SecretStr(conninfo))
+
+
+def _lend(server: EmbeddedPostgres, origin: str) -> Generator[str]:
+    name = f"test_{uuid4().hex}"
+    _create(server, name, origin)
+    try:
+        yield make_conninfo(server.conninfo, dbname=name)
+    finally:
+        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+        with psycopg.connect(server.superuser_conninfo(), autocommit=True) as conn:
+            conn.execute(drop)
+
+
+def _create(server: EmbeddedPostgres, name: str, origin: str = "template1") -> None:
+    create = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+        sql.Identifier(name), sql.Identifier(ROLE), sql.Identifier(origin)
+    )
+    with psycopg.connect(server.superuser_conninfo(), autocommit=True) as conn:
+        conn.execute(create)

@@ -1,0 +1,145 @@
+"""A ledger over a fresh database, events to put in it, and a wire that can be cut."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import tempfile
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from events.times import parse_time
+from infra.plumbing.ledger.answers import NewEvent
+from infra.plumbing.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class MakeEvent(Protocol):
+    """Makes an event; what is not given is new or the same for all."""
+
+    def __call__(
+        self,
+        event_id: str | None = None,
+        *,
+        stream: UUID | None = None,
+        text: str = "hello",
+        time: str = "2026-01-01T00:00:00Z",
+        expected_version: int | None = None,
+    ) -> NewEvent: ...
+
+
+@pytest.fixture
+def ledger(conninfo: str) -> Iterator[Ledger]:
+    with Ledger.open(conninfo) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_event() -> MakeEvent:
+    def make(
+        event_id: str | None = None,
+        *,
+        stream: UUID | None = None,
+        text: str = "hello",
+        time: str = "2026-01-01T00:00:00Z",
+        expected_version: int | None = None,
+    ) -> NewEvent:
+        return NewEvent(
+            stream=stream or uuid4(),
+            source="test",
+            event_id=event_id or uuid4().hex,
+            type="note.taken",
+            schema="1-0-0",
+            occurred_at=parse_time(time),
+            body=orjson.dumps({"data": {"text": text}}),
+            content_mac=text.encode().ljust(32, b"\x00"),
+            expected_version=expected_version,
+        )
+
+    return make
+
+
+class Wire:
+    """A proxy between a client and PostgreSQL's socket that can lose an answer or fall silent."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._folder = tempfile.TemporaryDirectory(prefix="wire-")
+        self._path = Path(self._folder.name) / ".s.PGSQL.5432"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._path))
+        self._listener.listen()
+        self._closed = Event()
+        self._threads = [Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+        self.lose_next_commit = Event()
+        self.lost = Event()
+        self.silent = Event()
+
+    @property
+    def folder(self) -> str:
+        return self._folder.name
+
+    def close(self) -> None:
+        self._closed.set()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        self._listener.close()
+        self._folder.cleanup()
+
+    def _accept(self) -> None:
+        while not self._closed.is_set():
+            if not select.select([self._listener], [], [], 0.05)[0]:
+                continue
+            client, _ = self._listener.accept()
+            thread = Thread(target=self._carry, args=(client,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
+            server.connect(self._server)
+            while not self._closed.is_set():
+                ready = select.select([client, server], [], [], 0.05)[0]
+                if client in ready:
+                    server.sendall(self._some(client))
+                if server in ready:
+                    answer = self._some(server)
+                    if b"COMMIT\x00" in answer and self.lose_next_commit.is_set():
+                        self.lose_next_commit.clear()
+                        self.lost.set()
+                        return
+                    if not self.silent.is_set():
+                        client.sendall(answer)
+
+    @staticmethod
+    def _some(sender: socket.socket) -> bytes:
+        data = sender.recv(65_536)
+        if not data:
+            raise ConnectionResetError
+        return data
+
+
+@pytest.fixture
+def wire(conninfo: str) -> Iterator[Wire]:
+    parts = conninfo_to_dict(conninfo)
+    opened = Wire(f"{parts['host']}/.s.PGSQL.{parts.get('port') or 5432}")
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@pytest.fixture
+def wired_conninfo(conninfo: str, wire: Wire) -> str:
+    """The same database, reached over the wire."""
+    return make_conninfo(conninfo, host=wire.folder, port=5432)

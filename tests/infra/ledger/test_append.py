@@ -1,0 +1,264 @@
+"""Promises P1 to P3 of the ledger: durable with a receipt, once, in order."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, Receipt, Stored
+from infra.plumbing.ledger.append import WrongVersion
+from infra.plumbing.ledger.format import NO_LEAF, Frontier, Header, leaf_hash, pack_header
+from infra.plumbing.ledger.ledger import Ledger, LedgerGap
+from infra.plumbing.ledger.recorder import LedgerBusy
+
+if TYPE_CHECKING:
+    from conftest import MakeEvent, Wire
+
+
+def receipt_of(outcome: object) -> Receipt:
+    assert isinstance(outcome, Stored | Duplicate | Conflict)
+    return outcome.receipt
+
+
+def check_ledger(conninfo: str) -> int:
+    """The checker: positions dense, versions dense, every leaf and the tree's edge recomputed."""
+    frontier = Frontier()
+    last: dict[object, tuple[int, bytes]] = {}
+    recorded = None
+    with psycopg.connect(conninfo) as connection:
+        rows = connection.execute(
+            "SELECT position, stream, version, source, event_id, type, schema, occurred_at,"
+            " recorded_at, key_id, body, body_digest, leaf FROM ledger.events ORDER BY position"
+        ).fetchall()
+        for number, row in enumerate(rows, start=1):
+            position, stream, version, source, event_id, kind, schema, occurred, recorded_at = row[
+                :9
+            ]
+            key_id, body, digest, leaf = row[9:]
+            before = last.get(stream, (0, NO_LEAF))
+            assert (position, version) == (number, before[0] + 1)
+            assert recorded is None or recorded <= recorded_at
+            assert digest == sha256(body).digest()
+            names = (source, event_id, kind, schema)
+            header = Header(stream, version, before[1], *names, occurred, recorded_at, key_id)
+            assert leaf == leaf_hash(pack_header(header), digest)
+            last[stream], recorded = (version, leaf), recorded_at
+            frontier.push(leaf)
+        head = connection.execute("SELECT size, frontier FROM ledger.head").fetchone()
+    assert head == (len(rows), frontier.packed())
+    return len(rows)
+
+
+def test_an_event_is_stored_with_a_receipt_and_read_back(
+    ledger: Ledger, conninfo: str, make_event: MakeEvent
+) -> None:
+    event = make_event(text="first")
+    [outcome] = ledger.append([event])
+    assert isinstance(outcome, Stored)
+    assert (outcome.receipt.position, outcome.receipt.version) == (1, 1)
+    [fact] = ledger.facts_after(0)
+    assert (fact.stream, fact.event_id, fact.data) == (
+        event.stream,
+        event.event_id,
+        {"text": "first"},
+    )
+    assert check_ledger(conninfo) == 1
+
+
+def test_the_same_event_again_answers_the_first_receipt(
+    ledger: Ledger, make_event: MakeEvent
+) -> None:
+    stream = uuid4()
+    [first] = ledger.append([make_event("a", stream=stream)])
+    [again] = ledger.append([make_event("a", stream=stream)])
+    assert again == Duplicate(receipt_of(first))
+    assert ledger.size() == 1
+
+
+def test_the_same_id_with_another_content_is_a_conflict_and_is_not_stored(
+    ledger: Ledger, make_event: MakeEvent
+) -> None:
+    [first] = ledger.append([make_event("a", text="one")])
+    [other] = ledger.append([make_event("a", text="two")])
+    assert other == Conflict(receipt_of(first))
+    assert [fact.data for fact in ledger.facts_after(0)] == [{"text": "one"}]
+
+
+def test_a_batch_may_hold_repeats_and_conflicts_of_itself(
+    ledger: Ledger, conninfo: str, make_event: MakeEvent
+) -> None:
+    stream = uuid4()
+    outcomes = ledger.append(
+        [
+            make_event("a", stream=stream),
+            make_event("b", stream=stream),
+            make_event("a", stream=stream),
+            make_event("b", stream=stream, text="other"),
+            make_event("c", stream=stream),
+        ]
+    )
+    kinds = [type(outcome) for outcome in outcomes]
+    assert kinds == [Stored, Stored, Duplicate, Conflict, Stored]
+    assert [receipt_of(outcome).version for outcome in outcomes] == [1, 2, 1, 2, 3]
+    assert check_ledger(conninfo) == 3
+
+
+def test_nothing_to_append_takes_no_position(ledger: Ledger) -> None:
+    assert ledger.append([]) == []
+    assert ledger.size() == 0
+
+
+def test_many_writers_leave_one_dense_order(
+    ledger: Ledger, conninfo: str, make_event: MakeEvent
+) -> None:
+    streams = [uuid4() for _ in range(5)]
+
+    def write(writer: int) -> None:
+        for number in range(20):
+            stream = streams[(writer + number) % len(streams)]
+            batch = [make_event(f"{writer}/{number}/{each}", stream=stream) for each in range(3)]
+            ledger.append(batch if number % 2 else batch[:1])
+
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(write, range(8)))
+    assert check_ledger(conninfo) == 8 * (10 * 3 + 10)
+
+
+def test_writers_that_send_the_same_events_store_each_once(
+    ledger: Ledger, conninfo: str, make_event: MakeEvent
+) -> None:
+    stream = uuid4()
+    batch = [make_event(f"e{number}", stream=stream) for number in range(50)]
+    with ThreadPoolExecutor(6) as writers:
+        answers = list(writers.map(ledger.append, [batch] * 6))
+    stored = [outcome for answer in answers for outcome in answer if isinstance(outcome, Stored)]
+    assert len(stored) == len(batch)
+    assert len({receipt_of(outcome) for answer in answers for outcome in answer}) == len(batch)
+    assert check_ledger(conninfo) == len(batch)
+
+
+def test_a_decision_on_an_old_version_is_refused_whole(
+    ledger: Ledger, make_event: MakeEvent
+) -> None:
+    stream = uuid4()
+    ledger.append([make_event(stream=stream, expected_version=0)])
+    with pytest.raises(WrongVersion, match="expected at version 0 and is at 1"):
+        ledger.append([make_event(), make_event(stream=stream, expected_version=0)])
+    assert ledger.size() == 1
+
+
+def test_a_fenced_customer_takes_no_more_events(
+    ledger: Ledger, conninfo: str, make_event: MakeEvent
+) -> None:
+    stream = uuid4()
+    ledger.append([make_event("before", stream=stream)])
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("INSERT INTO vault.fences (stream) VALUES (%s)", [stream])
+    outcomes = ledger.append([make_event("after", stream=stream), make_event("other")])
+    assert outcomes[0] == Fenced(stream)
+    assert isinstance(outcomes[1], Stored)
+    assert ledger.size() == 2
+
+
+def test_a_commit_whose_reply_is_lost_is_found_stored_and_not_written_twice(
+    wired_conninfo: str, wire: Wire, conninfo: str, make_event: MakeEvent
+) -> None:
+    with Ledger.open(wired_conninfo) as ledger:
+        ledger.append([make_event("warm")])
+        wire.lose_next_commit.set()
+        [outcome] = ledger.append([make_event("lost")])
+        assert wire.lost.is_set()
+        assert isinstance(outcome, Stored)
+        assert outcome.receipt.position == 2
+    assert check_ledger(conninfo) == 2
+
+
+def test_the_library_application_is_told_stored_when_the_commits_reply_is_lost(
+    wired_conninfo: str, wire: Wire, conninfo: str
+) -> None:
+    from eventsourcing.persistence import StoredEvent  # noqa: PLC0415 - one test only
+
+    with Ledger.open(wired_conninfo) as ledger:
+        event = StoredEvent(uuid4(), 1, "decision", b"state")
+        wire.lose_next_commit.set()
+        assert ledger.recorder.insert_events([event]) == [1]
+        assert wire.lost.is_set()
+    assert check_ledger(conninfo) == 1
+
+
+def test_appends_go_on_while_the_table_is_vacuumed_and_indexed(
+    ledger: Ledger, conninfo: str, make_event: MakeEvent
+) -> None:
+    ledger.append([make_event() for _ in range(10)])
+    with psycopg.connect(conninfo, autocommit=True) as reader, reader.transaction():
+        # An open snapshot makes CREATE INDEX CONCURRENTLY wait half-way, holding its table lock.
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT count(*) FROM ledger.events")
+        with (
+            psycopg.connect(conninfo, autocommit=True) as builder,
+            ThreadPoolExecutor(1) as worker,
+        ):
+            build = worker.submit(
+                builder.execute, "CREATE INDEX CONCURRENTLY by_type ON ledger.events (type)"
+            )
+            _wait_for_lock(conninfo, "ShareUpdateExclusiveLock")
+            assert isinstance(ledger.append([make_event()])[0], Stored)
+            reader.execute("ROLLBACK")
+            reader.execute("BEGIN")
+            build.result(timeout=60)
+            vacuum = worker.submit(builder.execute, "VACUUM (FREEZE) ledger.events")
+            assert isinstance(ledger.append([make_event()])[0], Stored)
+            vacuum.result(timeout=60)
+    assert check_ledger(conninfo) == 12
+
+
+def _wait_for_lock(conninfo: str, mode: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as watcher:
+        query = (
+            "SELECT count(*) FROM pg_locks WHERE relation = 'ledger.events'::regclass"
+            " AND granted AND mode = %s"
+        )
+        while watcher.execute(query, [mode]).fetchone() == (0,):
+            watcher.execute("SELECT pg_sleep(0.01)")
+
+
+def test_a_head_lock_that_is_not_free_in_time_says_busy(
+    ledger: Ledger, conninfo: str, make_event: MakeEvent
+) -> None:
+    with ledger.recorder.datastore.get_connection() as connection:
+        connection.execute("SET lock_timeout = '50ms'")  # the pool's only connection so far
+    with psycopg.connect(conninfo) as holder:
+        holder.execute("SELECT 1 FROM ledger.head FOR UPDATE")
+        with pytest.raises(LedgerBusy, match="not free in time"):
+            ledger.append([make_event("a")])
+    assert isinstance(ledger.append([make_event("a")])[0], Stored)
+
+
+def test_a_reader_stops_loudly_at_a_hole(
+    ledger: Ledger, conninfo: str, make_event: MakeEvent
+) -> None:
+    ledger.append([make_event() for _ in range(3)])
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("DELETE FROM ledger.events WHERE position = 2")
+    with pytest.raises(LedgerGap, match="After position 1 the ledger goes on at 3"):
+        ledger.facts_after(0)
+
+
+def test_history_is_cut_by_when_it_happened_was_recorded_or_stood(
+    ledger: Ledger, make_event: MakeEvent
+) -> None:
+    stream = uuid4()
+    ledger.append([make_event("june", stream=stream, time="2026-06-01T00:00:00Z")])
+    ledger.append([make_event()])
+    ledger.append([make_event("may", stream=stream, time="2026-05-01T00:00:00Z")])
+    june, may = ledger.history(stream)
+    assert (june.event_id, may.event_id) == ("june", "may")
+    assert ledger.history(stream, as_of=may.occurred_at) == [may]
+    assert ledger.history(stream, known_at=june.recorded_at) == [june]
+    assert ledger.history(stream, up_to=2) == [june]
+    assert ledger.history(uuid4()) == []
