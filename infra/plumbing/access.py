@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -127,7 +127,7 @@ class NewKey:
     """A key just made. `key` is the secret: it cannot be shown again."""
 
     id: str
-    key: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class KeyRow:
 class Session:
     """A browser session just opened. `token` is the cookie's value."""
 
-    token: str
+    token: str = field(repr=False)
     role: Role
     expires_at: datetime
 

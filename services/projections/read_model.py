@@ -8,15 +8,40 @@ Each folder's `fold.py` offers `read_model()`; discovery finds the folder, no li
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from events.facts import Fact
 
 State = TypeVar("State")
+
+
+class Proposal(Protocol):
+    """An event a read model asks the command service to record. `id` is the event's id."""
+
+    @property
+    def id(self) -> str:
+        """The id under which the event is recorded once, however often it is proposed."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """The event's type."""
+        ...
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it became true."""
+        ...
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The event's data, without anything personal."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +54,8 @@ class StateModel(Generic[State]):
     `order_matters`: a fact that occurred before one already folded makes the worker refold the
     customer from the ledger in order of (occurred_at, position).
     `timers` tells when silence alone will next matter for this customer: kind -> due time.
+    `proposals` gives every event that should now be recorded of this customer; asking again after
+    it is recorded gives it no more.
     """
 
     name: str
@@ -40,6 +67,7 @@ class StateModel(Generic[State]):
     unpack: Callable[[bytes], State]
     columns: Mapping[str, Callable[[State], Any]] = field(default_factory=dict[str, Any])
     timers: Callable[[State], Mapping[str, datetime]] | None = None
+    proposals: Callable[[UUID, State, datetime], Sequence[Proposal]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ import orjson
 import structlog
 from fastapi.exceptions import RequestValidationError
 from psycopg import OperationalError
-from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -220,10 +219,10 @@ class AnswerBroken(Exception):
 
 
 def _unforeseen(error: Exception) -> Response:
-    away = isinstance(error, OperationalError | PoolTimeout)
+    away = isinstance(error, OperationalError)
     _LOG.error(
         "database_unavailable" if away else "unforeseen_fault",
-        fault=type(error).__name__,
+        error=type(error).__name__,
         at=[f"{frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)[-3:]],
     )
     if away:

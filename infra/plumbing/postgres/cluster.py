@@ -34,7 +34,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 LOG_LIMIT_BYTES = 10_000_000
 _STEP_SECONDS = 0.02
-_OPTIONS: Sequence[str] = (
+OPTIONS: Sequence[str] = (
     "fsync=on",
     "full_page_writes=on",
     "synchronous_commit=on",
@@ -101,7 +101,7 @@ def create(cluster: Cluster, facts: Facts) -> None:
     secret = Path(facts.socket_folder) / "password"
     secret.touch(mode=0o600)
     try:
-        secret.write_text(facts.superuser_password, encoding="ascii")
+        secret.write_text(facts.superuser_password, encoding="utf-8")
         give(secret, cluster.account)
         _initdb(cluster, half, secret)
     finally:
@@ -117,7 +117,7 @@ def refuse_other_release(cluster: Cluster) -> None:
         DataFolderDamaged: they were not.
     """
     file = cluster.data / "PG_VERSION"
-    made_by = file.read_text(encoding="ascii").strip() if file.exists() else "an unknown release"
+    made_by = file.read_text(encoding="utf-8").strip() if file.exists() else "an unknown release"
     if made_by != MAJOR:
         raise DataFolderDamaged(
             f"The database in {cluster.data} belongs to PostgreSQL {made_by}, this program brings "
@@ -226,7 +226,7 @@ def _place(cluster: Cluster, folder: Path) -> str:
 
 def _words(facts: Facts) -> list[str]:
     """Give the server its settings on the command line, where no file can contradict them."""
-    options = [*_OPTIONS, f"unix_socket_directories={facts.socket_folder}"]
+    options = [*OPTIONS, f"unix_socket_directories={facts.socket_folder}"]
     if sys.platform == "linux":
         options.append("recovery_init_sync_method=syncfs")
     return [part for option in options for part in ("-c", option)]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = frozenset({"postgres", "initdb"})
 _STEP_SECONDS = 0.02
-_PATIENCE: Sequence[tuple[signal.Signals | None, float]] = (
+PATIENCE: Sequence[tuple[signal.Signals | None, float]] = (
     (None, 0.5),  # the workers of a killed server leave by themselves
     (signal.SIGINT, 15.0),
     (signal.SIGQUIT, 10.0),
@@ -47,7 +47,7 @@ def end_orphans(data: Path) -> int:
         ServerNotStarted: one would not go.
     """
     found = servers_in(data)
-    for how, seconds in _PATIENCE:
+    for how, seconds in PATIENCE:
         if _gone_within(data, seconds, how):
             return len(found)
     left = ", ".join(str(pid) for pid in servers_in(data))

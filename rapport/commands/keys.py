@@ -1,0 +1,82 @@
+"""`rapport keys`: make, list and revoke API keys."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+
+from infra.plumbing.access import create_key, list_keys, revoke_key
+from infra.plumbing.postgres.database import open_database
+from infra.plumbing.postgres.pool import make_pool
+from rapport.options import DataDir, Json, settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from psycopg import Connection
+
+KEYS = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands into the program."""
+    app.add_typer(KEYS, name="keys")
+
+
+@contextmanager
+def _connection(data_dir: Path | None) -> Generator[Connection[Any]]:
+    with open_database(settings_for(data_dir), attach=True, what="rapport keys") as database:
+        database.migrate()
+        with (
+            make_pool(database.conninfo, name="keys", max_size=1) as pool,
+            pool.connection() as connection,
+        ):
+            yield connection
+
+
+@KEYS.command("create")
+def create(
+    role: Annotated[str, typer.Option(help="emitter, marketer, auditor, operator, admin ...")],
+    source: Annotated[
+        str | None, typer.Option(help="For an emitter: the only source it may write.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key and print it; it is shown this once."""
+    with _connection(data_dir) as connection:
+        made = create_key(connection, role, source)
+    if as_json:
+        typer.echo(orjson.dumps({"id": made.id, "key": made.key}))
+    else:
+        typer.echo(f"{made.key}\nKeep it: it is not shown again. Revoke it by its id, {made.id}.")
+
+
+@KEYS.command("list")
+def show(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List every key without its secret."""
+    with _connection(data_dir) as connection:
+        rows = list_keys(connection)
+    if as_json:
+        typer.echo(orjson.dumps(rows))
+        return
+    for row in rows:
+        state = f"revoked {row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else "valid"
+        made = f"made {row.created_at:%Y-%m-%d %H:%M}"
+        typer.echo("  ".join((row.id, f"{row.role:<9}", state, made, row.source or "")).rstrip())
+
+
+@KEYS.command("revoke")
+def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], data_dir: DataDir = None) -> None:
+    """End a key; it stops everywhere within a second."""
+    with _connection(data_dir) as connection:
+        ended = revoke_key(connection, key_id)
+    if not ended:
+        raise typer.BadParameter(
+            f"There is no valid key {key_id}: see `rapport keys list`.", param_hint="ID"
+        )
+    typer.echo(f"Key {key_id} is revoked.")

@@ -1,0 +1,58 @@
+"""Everything the services stand on, opened once: database, keys, ledger, language."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from events.catalog import Catalog, catalog
+from infra.plumbing.ledger.ledger import Ledger
+from infra.plumbing.postgres.database import open_database
+from infra.plumbing.postgres.pool import make_pool
+from infra.plumbing.vault.vault import Vault, open_master
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from infra.plumbing.postgres.database import Database
+    from infra.plumbing.postgres.pool import Pool
+    from infra.plumbing.settings import Settings
+    from infra.plumbing.vault.master import Master
+
+CONNECTIONS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """An open house; every service is wired from it."""
+
+    settings: Settings
+    database: Database
+    pool: Pool
+    master: Master
+    vault: Vault
+    ledger: Ledger
+    catalog: Catalog
+
+
+@contextmanager
+def open_house(settings: Settings, *, what: str, attach: bool = False) -> Generator[House]:
+    """Open the house for the length of a `with`; its tables are brought up to date first.
+
+    `attach`: work beside a running platform on the same data folder.
+
+    Raises:
+        HouseError: data folder, server, URL or migration; in words for whoever started it.
+        VaultError: the master key is missing or another database's.
+        LanguageError: a schema folder of the operator's own is broken.
+    """
+    language = catalog() if settings.schemas_dir is None else Catalog.load(settings.schemas_dir)
+    with open_database(settings, attach=attach, what=what) as database:
+        database.migrate()
+        with (
+            make_pool(database.conninfo, name=what, max_size=CONNECTIONS) as pool,
+            Ledger.open(database.conninfo) as ledger,
+        ):
+            master = open_master(pool, settings.master_key_path)
+            yield House(settings, database, pool, master, Vault(pool, master), ledger, language)

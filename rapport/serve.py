@@ -1,0 +1,150 @@
+"""HTTP: one application out of the services' routers, served on one port."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from infra.plumbing.access import Access
+from infra.plumbing.errors import PortTaken
+from infra.plumbing.http import auth, problems
+from services.command.routes import build_router as command_router
+from services.command.service import CommandService
+from services.projections.routes import build_router as projection_router
+from services.projections.service import ProjectionService
+from services.projections.web.pages import build_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from rapport.house import House
+
+VERSION = "0.1.0"
+FAREWELL_SECONDS = 5
+KEEP_ALIVE_SECONDS = 30
+
+
+def take_port(host: str, port: int) -> socket.socket:
+    """A socket bound to the address, so that a taken port is told before anything is started.
+
+    Raises:
+        PortTaken: another program listens there, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+        taken.listen(1024)
+    except OSError as error:
+        taken.close()
+        raise PortTaken(
+            f"Cannot listen on {host}:{port} ({error.strerror}). Stop the program that uses it, "
+            "or choose another with --port."
+        ) from error
+    return taken
+
+
+def url_of(taken: socket.socket) -> str:
+    """The address of a bound socket as a URL."""
+    host, port = taken.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def build_app(
+    house: House,
+    *,
+    command: CommandService | None = None,
+    projections: ProjectionService | None = None,
+) -> FastAPI:
+    """Intake, queries with their pages, or both, over one house."""
+    app = FastAPI(
+        title="Rapport",
+        version=VERSION,
+        summary="Customer relationships as a provable history of events.",
+    )
+    access = Access(house.pool)
+    problems.install(app)
+    auth.install(app, access)
+    if command is not None:
+        app.include_router(command_router(command))
+    if projections is not None:
+        app.include_router(projection_router(projections))
+        app.include_router(build_pages(projections.answers, access))
+    _add_health(app, house)
+    return app
+
+
+def command_service(house: House) -> CommandService:
+    """The service that decides and records; use it in a `with`."""
+    return CommandService(
+        ledger=house.ledger,
+        vault=house.vault,
+        pool=house.pool,
+        master=house.master,
+        catalog=house.catalog,
+    )
+
+
+def projection_service(house: House) -> ProjectionService:
+    """The service that remembers and answers; its tables are there afterwards."""
+    service = ProjectionService(house.ledger, house.pool, house.vault, house.catalog)
+    service.prepare()
+    return service
+
+
+def _add_health(app: FastAPI, house: House) -> None:
+    @app.get("/healthz", tags=["operations"], summary="The program runs")
+    def healthz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - called by route
+        return JSONResponse({"status": "alive"})
+
+    @app.get("/readyz", tags=["operations"], summary="The program can do its work")
+    def readyz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - called by route
+        return JSONResponse({"status": "ready", "recorded": house.ledger.size()})
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling when it takes requests."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+def serve(app: FastAPI, taken: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are answered first."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=FAREWELL_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    _Server(config, on_ready).run(sockets=[taken])
+
+
+@contextmanager
+def in_background(works: Sequence[tuple[str, Callable[[Event], Any]]]) -> Generator[Event]:
+    """Run loops in threads for the length of a `with`; each takes the event that ends it."""
+    stop = Event()
+    threads = [Thread(target=work, args=(stop,), name=name, daemon=True) for name, work in works]
+    for thread in threads:
+        thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,90 @@
+"""The command service put together: what its routes and loops share, opened and closed once."""
+
+from __future__ import annotations
+
+from asyncio import wrap_future
+from typing import TYPE_CHECKING, Final
+
+from psycopg import OperationalError
+
+from infra.plumbing.clock import system_clock
+from infra.plumbing.ledger.recorder import LedgerBusy
+from infra.plumbing.vault.vault import VaultBusy
+from services.command.gather import MAX_WAITING, Gatherer
+from services.command.intake import Accepted
+from services.command.proposals import Proposals
+from services.command.record import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from threading import Event
+    from types import TracebackType
+    from typing import Self
+
+    from events.catalog import Catalog
+    from infra.plumbing.clock import Clock
+    from infra.plumbing.ledger.ledger import Ledger
+    from infra.plumbing.postgres.pool import Pool
+    from infra.plumbing.vault.master import Master
+    from infra.plumbing.vault.vault import Vault
+    from services.command.intake import Item
+    from services.command.record import Answer
+
+NOT_NOW: Final = (LedgerBusy, VaultBusy, OperationalError)
+"""Nothing is known to be stored; sending the same events again is safe."""
+
+
+class CommandService:
+    """Takes events in. `close` it, or use it in a `with`."""
+
+    def __init__(  # noqa: PLR0913 - the parts it is made of, each by name
+        self,
+        *,
+        ledger: Ledger,
+        vault: Vault,
+        pool: Pool,
+        master: Master,
+        catalog: Catalog,
+        clock: Clock = system_clock,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self.catalog = catalog
+        self.recorder = Recorder(ledger, vault, pool, master, clock)
+        self._gatherer = Gatherer[Accepted, "Answer"](
+            self.recorder.record, shared=NOT_NOW, max_waiting=max_waiting
+        )
+        self._proposals = Proposals(pool, self._gatherer.submit, catalog, NOT_NOW)
+
+    async def take(self, items: Sequence[Item]) -> list[Answer]:
+        """Record what is accepted of a request, together with whatever else waits.
+
+        Returns one answer per item in order, once it is durable.
+
+        Raises:
+            Overloaded, Closed: nothing was taken.
+            LedgerBusy, VaultBusy, OperationalError: send the same again.
+        """
+        accepted = [item for item in items if isinstance(item, Accepted)]
+        if not accepted:
+            return [item for item in items if not isinstance(item, Accepted)]
+        answers = iter(await wrap_future(self._gatherer.submit(accepted)))
+        return [next(answers) if isinstance(item, Accepted) else item for item in items]
+
+    def run_proposals(self, stop: Event) -> None:
+        """Record what the projections propose, until `stop` is set."""
+        self._proposals.run(stop)
+
+    def close(self) -> None:
+        """Take nothing more and finish what waits."""
+        self._gatherer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

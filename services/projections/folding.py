@@ -1,0 +1,169 @@
+"""What does a batch of facts leave in a read model? Nothing here does I/O or reads a clock.
+
+A fact a row has already seen is skipped. Where order matters and a fact happened before one
+already folded, the customer is folded again from the whole history, which the caller fetches.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from services.projections.errors import FeedBroken, FoldFailed
+from services.projections.tables import ROW_COLUMNS, StateRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from uuid import UUID
+
+    from events.facts import Fact
+    from services.projections.read_model import RowsModel, StateModel
+
+    Recall = Callable[[Sequence[UUID]], Mapping[UUID, Sequence[Fact]]]
+    """Streams -> their whole history through the batch's last position."""
+
+_IN_ORDER = attrgetter("occurred_at", "position")
+
+
+def check_dense(after: int, facts: Sequence[Fact]) -> None:
+    """Positions must follow `after` without a hole.
+
+    Raises:
+        FeedBroken: they do not.
+    """
+    positions = [after, *(fact.position for fact in facts)]
+    for last, following in pairwise(positions):
+        if following != last + 1:
+            raise FeedBroken(
+                f"After position {last} the feed gave {following}. Nothing was folded; the "
+                "projections stop here rather than leave a fact out."
+            )
+
+
+def by_stream(facts: Iterable[Fact]) -> dict[UUID, list[Fact]]:
+    """The facts of each customer, in the order they were recorded."""
+    streams: dict[UUID, list[Fact]] = {}
+    for fact in facts:
+        streams.setdefault(fact.stream, []).append(fact)
+    return streams
+
+
+def fold_states(
+    model: StateModel[Any],
+    known: Mapping[UUID, StateRow],
+    streams: Mapping[UUID, Sequence[Fact]],
+    recall: Recall,
+) -> list[StateRow]:
+    """The rows that `streams` change, each folded through its customer's last fact.
+
+    Raises:
+        FoldFailed: the model's step raised.
+    """
+    unseen = {
+        stream: fresh
+        for stream, facts in streams.items()
+        if (fresh := _unseen(known.get(stream), facts))
+    }
+    late = [
+        stream
+        for stream, facts in unseen.items()
+        if model.order_matters and _is_late(known.get(stream), facts)
+    ]
+    histories = recall(late) if late else {}
+    rows: list[StateRow] = []
+    for stream, facts in unseen.items():
+        if stream in histories:
+            history = sorted(histories[stream], key=_IN_ORDER)
+            state = _fold(model, model.start(), history, trigger=facts[0].position)
+        else:
+            state = known[stream].state if stream in known else model.start()
+            ordered = sorted(facts, key=_IN_ORDER) if model.order_matters else facts
+            state = _fold(model, state, ordered)
+        rows.append(_row(known.get(stream), facts, state))
+    return rows
+
+
+def fold_rows(model: RowsModel, columns: Sequence[str], facts: Iterable[Fact]) -> list[Any]:
+    """The rows of `facts` with every one of the table's `columns`.
+
+    Raises:
+        FoldFailed: the model's row raised, or does not fit its table.
+    """
+    rows: list[dict[str, Any]] = []
+    wanted = set(columns)
+    for fact in facts:
+        try:
+            made = model.row(fact)
+        except Exception as error:
+            raise _failed(model, fact, fact.position) from error
+        if made is None:
+            continue
+        row = {name: getattr(fact, name) for name in ROW_COLUMNS}
+        row.update(made)
+        if row.keys() != wanted:
+            raise _failed(model, fact, fact.position)
+        rows.append(row)
+    return rows
+
+
+def columns_of(model: StateModel[Any], row: StateRow) -> dict[str, Any]:
+    """`row` as column name -> value, the state packed."""
+    values = {name: figure(row.state) for name, figure in model.columns.items()}
+    values["stream"] = row.stream
+    values["position"] = row.position
+    values["last_occurred_at"] = row.last_occurred_at
+    values["state"] = model.pack(row.state)
+    return values
+
+
+def refold(model: StateModel[Any], history: Sequence[Fact]) -> Any:
+    """The state one customer's whole `history` leaves, as the worker would have folded it.
+
+    Raises:
+        FoldFailed: the model's step raised.
+    """
+    key = _IN_ORDER if model.order_matters else attrgetter("position")
+    return _fold(model, model.start(), sorted(history, key=key))
+
+
+def _unseen(row: StateRow | None, facts: Sequence[Fact]) -> Sequence[Fact]:
+    if row is None or facts[0].position > row.position:
+        return facts
+    return [fact for fact in facts if fact.position > row.position]
+
+
+def _is_late(row: StateRow | None, facts: Sequence[Fact]) -> bool:
+    """Does a fact belong before one that is folded already?"""
+    return row is not None and any(fact.occurred_at < row.last_occurred_at for fact in facts)
+
+
+def _fold(
+    model: StateModel[Any], state: Any, facts: Sequence[Fact], *, trigger: int | None = None
+) -> Any:
+    read = 0
+    step = model.step
+    try:
+        for fact in facts:
+            state = step(state, fact)
+            read += 1
+    except Exception as error:
+        fact = facts[read]
+        raise _failed(model, fact, fact.position if trigger is None else trigger) from error
+    return state
+
+
+def _row(known: StateRow | None, facts: Sequence[Fact], state: Any) -> StateRow:
+    last = max(fact.occurred_at for fact in facts)
+    return StateRow(
+        stream=facts[0].stream,
+        position=facts[-1].position,
+        last_occurred_at=last if known is None else max(last, known.last_occurred_at),
+        state=state,
+    )
+
+
+def _failed(model: StateModel[Any] | RowsModel, fact: Fact, trigger: int) -> FoldFailed:
+    return FoldFailed(
+        model=model.name, position=fact.position, fact_type=fact.type, trigger=trigger
+    )

@@ -1,0 +1,1 @@
+"""The pages people look at: portfolio, customer, login. Answers in, HTML out."""

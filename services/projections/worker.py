@@ -1,0 +1,184 @@
+"""Folds batches of facts into every read model: rows and checkpoints in ONE transaction.
+
+The worker's one connection holds an advisory lock for each table, so a table has one writer at a
+time; whoever loses the connection loses the lock and the open transaction with it. Each batch
+compares the stored checkpoints with the worker's own before it writes. Does no outside I/O.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from infra.plumbing.queries import Queries
+from services.projections import folding
+from services.projections.errors import CheckpointMoved
+from services.projections.read_model import StateModel
+from services.projections.tables import load_states, prepare, write_rows
+from services.projections.timers import keep_timers, propose_closings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+    from threading import Event
+    from types import TracebackType
+    from typing import Self
+    from uuid import UUID
+
+    from psycopg import Connection
+
+    from events.facts import Fact
+    from services.projections.discovery import Found
+    from services.projections.tables import Table
+
+SQL = Queries.beside("services.projections", "worker.sql")
+LOCK_POLL_SECONDS = 0.5
+
+
+class Histories(Protocol):
+    """What the worker asks of the ledger."""
+
+    def histories(self, streams: Sequence[UUID], *, up_to: int | None) -> dict[UUID, list[Fact]]:
+        """Each customer's facts through position `up_to`."""
+        ...
+
+
+class Worker:
+    """One writer of the read models' tables."""
+
+    def __init__(
+        self, connection: Connection[Any], tables: Sequence[Table], ledger: Histories
+    ) -> None:
+        """Fold into `tables`, whose locks `connection` holds (see `hire`)."""
+        self.connection = connection
+        self.tables = tables
+        self._ledger = ledger
+        self._checkpoints = self._stored_checkpoints()
+
+    @classmethod
+    def hire(
+        cls, conninfo: str, found: Sequence[Found], ledger: Histories, stop: Event
+    ) -> Worker | None:
+        """Make the tables and wait until no other worker folds them; None if `stop` came first.
+
+        Raises:
+            BrokenReadModel: a table does not fit its fold.
+        """
+        connection = psycopg.connect(
+            conninfo, autocommit=True, application_name="rapport projections"
+        )
+        try:
+            tables = prepare(connection, found)
+            if _lock(connection, tables, stop):
+                return cls(connection, tables, ledger)
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.connection.close()
+
+    @property
+    def position(self) -> int:
+        """Every table is folded at least through this position."""
+        return min(self._checkpoints.values(), default=0)
+
+    def take(self, facts: Sequence[Fact], now: datetime) -> None:
+        """Fold the facts that follow `position` and move every checkpoint, or change nothing.
+
+        Raises:
+            FeedBroken: a position is missing.
+            CheckpointMoved: another worker has been here.
+            FoldFailed: a read model raised on a fact.
+            psycopg.Error: nothing was written, or the outcome of the commit is unknown; hire anew.
+        """
+        if not facts:
+            return
+        folding.check_dense(self.position, facts)
+        through = facts[-1].position
+        moved = {name: max(position, through) for name, position in self._checkpoints.items()}
+        with self.connection.transaction():
+            self._check_checkpoints()
+            recall = _Recall(self._ledger, through)
+            for table in self.tables:
+                self._fold(table, facts, recall, now)
+            self.connection.execute(
+                SQL["move"], {"names": list(moved), "positions": list(moved.values())}
+            )
+        self._checkpoints = moved
+
+    def _fold(self, table: Table, facts: Sequence[Fact], recall: _Recall, now: datetime) -> None:
+        """Fold what `table` has not seen; a table further on than the others is left alone."""
+        seen = self._checkpoints[table.name]
+        fresh = facts if seen < facts[0].position else [f for f in facts if f.position > seen]
+        model = table.model
+        if not fresh:
+            return
+        if not isinstance(model, StateModel):
+            write_rows(self.connection, table, folding.fold_rows(model, table.columns, fresh))
+            return
+        streams = folding.by_stream(fresh)
+        known = load_states(self.connection, table, list(streams))
+        rows = folding.fold_states(model, known, streams, recall)
+        write_rows(self.connection, table, [folding.columns_of(model, row) for row in rows])
+        keep_timers(self.connection, model, rows)
+        propose_closings(self.connection, model, rows, now)
+
+    def _stored_checkpoints(self) -> dict[str, int]:
+        names = [table.name for table in self.tables]
+        with self.connection.cursor(row_factory=tuple_row) as cursor:
+            return dict(cursor.execute(SQL["checkpoints"], (names,)).fetchall())
+
+    def _check_checkpoints(self) -> None:
+        stored = self._stored_checkpoints()
+        if stored != self._checkpoints:
+            raise CheckpointMoved(
+                "Another worker has moved the checkpoints of the read models; this one wrote "
+                "nothing and begins again from where they stand."
+            )
+
+
+class _Recall:
+    """Fetches whole histories through one position, each once a batch."""
+
+    def __init__(self, ledger: Histories, through: int) -> None:
+        self._ledger = ledger
+        self._through = through
+        self._known: dict[UUID, list[Fact]] = {}
+
+    def __call__(self, streams: Sequence[UUID]) -> Mapping[UUID, Sequence[Fact]]:
+        missing = [stream for stream in streams if stream not in self._known]
+        if missing:
+            self._known.update(self._ledger.histories(missing, up_to=self._through))
+        return {stream: self._known[stream] for stream in streams}
+
+
+def _lock(connection: Connection[Any], tables: Sequence[Table], stop: Event) -> bool:
+    """Take every table's lock, in one order for all workers; False if `stop` came first."""
+    return all(_lock_one(connection, name, stop) for name in sorted(_names(tables)))
+
+
+def _lock_one(connection: Connection[Any], name: str, stop: Event) -> bool:
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        while not stop.is_set():
+            row = cursor.execute(SQL["try_lock"], (name,)).fetchone()
+            if row is not None and row[0]:
+                return True
+            stop.wait(LOCK_POLL_SECONDS)
+    return False
+
+
+def _names(tables: Sequence[Table]) -> Iterator[str]:
+    return (table.name for table in tables)

@@ -1,0 +1,150 @@
+"""Each numbered file is applied once, whole, in order, and never changes afterwards."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from infra.plumbing.errors import (
+    DatabaseUnreachable,
+    MigrationChanged,
+    MigrationFailed,
+    MigrationMisnamed,
+    MigrationOutOfOrder,
+)
+from infra.plumbing.postgres.migrate import FOLDER, migrate, migrations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def put(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / f"{name.removeprefix('f')}.sql").write_bytes(text.encode())
+    return folder
+
+
+def names(conninfo: str) -> list[str]:
+    with psycopg.connect(conninfo) as conn:
+        rows = conn.execute("SELECT name FROM ops.migrations ORDER BY number").fetchall()
+    return [row[0] for row in rows]
+
+
+def exists(conninfo: str, table: str) -> bool:
+    with psycopg.connect(conninfo) as conn:
+        row = conn.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone()
+    return row == (True,)
+
+
+def test_files_are_applied_in_order_and_only_once(empty_conninfo: str, tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        f0002_pre_more="ALTER TABLE t ADD b int; ALTER TABLE t ADD c int;",
+        f0001_pre_first="CREATE TABLE t (a int);",
+    )
+    applied = [migration.name for migration in migrate(empty_conninfo, tmp_path)]
+    assert applied == ["0001_pre_first.sql", "0002_pre_more.sql"]
+    assert names(empty_conninfo) == applied
+    assert migrate(empty_conninfo, tmp_path) == []
+    put(tmp_path, f0010_post_later="ALTER TABLE t DROP b;")
+    assert [migration.number for migration in migrate(empty_conninfo, tmp_path)] == [10]
+
+
+def test_programs_starting_together_apply_each_file_once(
+    empty_conninfo: str, tmp_path: Path
+) -> None:
+    put(tmp_path, f0001_pre_first="CREATE TABLE t (a int); SELECT pg_sleep(0.1);")
+    with ThreadPoolExecutor(4) as together:
+        done = list(together.map(migrate, [empty_conninfo] * 4, [tmp_path] * 4))
+    assert sorted(len(applied) for applied in done) == [0, 0, 0, 1]
+
+
+def test_a_failing_file_leaves_nothing_and_is_named_with_its_line(
+    empty_conninfo: str, tmp_path: Path
+) -> None:
+    put(
+        tmp_path,
+        f0001_pre_good="CREATE TABLE good (a int);",
+        f0002_pre_bad="CREATE TABLE half (a int);\n-- é\nALTER TABEL half ADD b int;\n",
+    )
+    with pytest.raises(MigrationFailed, match=r"0002_pre_bad\.sql, line 3, failed: syntax error"):
+        migrate(empty_conninfo, tmp_path)
+    assert names(empty_conninfo) == ["0001_pre_good.sql"]
+    assert not exists(empty_conninfo, "half")
+    put(tmp_path, f0002_pre_bad="CREATE TABLE half (a int);")
+    assert len(migrate(empty_conninfo, tmp_path)) == 1
+
+
+def test_a_changed_file_is_refused_but_other_line_ends_are_no_change(
+    empty_conninfo: str, tmp_path: Path
+) -> None:
+    put(tmp_path, f0001_pre_first="CREATE TABLE t (\n a int\n);\n")
+    migrate(empty_conninfo, tmp_path)
+    put(tmp_path, f0001_pre_first="CREATE TABLE t (\r\n a int\r\n);\r\n")
+    assert migrate(empty_conninfo, tmp_path) == []
+    put(tmp_path, f0001_pre_first="CREATE TABLE t (\n a bigint\n);\n", f0002_pre_b="SELECT 1")
+    with pytest.raises(MigrationChanged, match=r"0001_pre_first\.sql was changed"):
+        migrate(empty_conninfo, tmp_path)
+    assert names(empty_conninfo) == ["0001_pre_first.sql"]
+
+
+def test_a_database_ahead_of_the_program_is_refused(empty_conninfo: str, tmp_path: Path) -> None:
+    put(tmp_path, f0001_pre_a="SELECT 1", f0002_pre_newer="SELECT 1")
+    migrate(empty_conninfo, tmp_path)
+    (tmp_path / "0002_pre_newer.sql").unlink()
+    with pytest.raises(MigrationOutOfOrder, match=r"0002_pre_newer\.sql.*newer release"):
+        migrate(empty_conninfo, tmp_path)
+
+
+def test_a_file_numbered_below_the_last_applied_is_refused(
+    empty_conninfo: str, tmp_path: Path
+) -> None:
+    put(tmp_path, f0001_pre_a="SELECT 1", f0003_pre_c="SELECT 1")
+    migrate(empty_conninfo, tmp_path)
+    put(tmp_path, f0002_pre_late="CREATE TABLE late (a int)")
+    with pytest.raises(MigrationOutOfOrder, match=r"0002_pre_late\.sql comes before .* 0003"):
+        migrate(empty_conninfo, tmp_path)
+    assert not exists(empty_conninfo, "late")
+
+
+def test_a_post_file_may_ask_for_no_transaction(empty_conninfo: str, tmp_path: Path) -> None:
+    concurrently = "-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS t_a ON t (a);"
+    put(tmp_path, f0001_pre_a="CREATE TABLE t (a int)", f0002_post_index=concurrently)
+    assert len(migrate(empty_conninfo, tmp_path)) == 2
+    assert exists(empty_conninfo, "t_a")
+    put(tmp_path, f0003_pre_index=concurrently.replace("t_a", "t_b"))
+    with pytest.raises(MigrationFailed, match="cannot run inside a transaction block"):
+        migrate(empty_conninfo, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["1_pre_a", "0001_a", "0001_during_a", "0001_pre_A", "0001_pre_"])
+def test_a_misnamed_file_is_refused(name: str, tmp_path: Path) -> None:
+    put(tmp_path, **{name: "SELECT 1"})
+    with pytest.raises(MigrationMisnamed, match=rf"{name}\.sql is no migration's name"):
+        migrations(tmp_path)
+
+
+def test_a_number_used_twice_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, f0001_pre_a="SELECT 1", f0001_pre_b="SELECT 1")
+    with pytest.raises(MigrationMisnamed, match="the same number"):
+        migrations(tmp_path)
+
+
+def test_a_user_who_may_not_create_schemas_is_told_so(empty_conninfo: str, tmp_path: Path) -> None:
+    not_ours = make_conninfo(empty_conninfo, dbname="postgres")
+    with pytest.raises(MigrationFailed, match="may not create schemas"):
+        migrate(not_ours, tmp_path)
+
+
+def test_an_unreachable_database_is_said_so(empty_conninfo: str, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnreachable):
+        migrate(make_conninfo(empty_conninfo, dbname="nowhere"), tmp_path)
+
+
+def test_the_products_own_files_are_well_named_and_apply(conninfo: str) -> None:
+    assert names(conninfo) == [migration.name for migration in migrations()]
+    assert all(len(migration.sha256) == 32 for migration in migrations(FOLDER))

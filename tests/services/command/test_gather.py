@@ -1,0 +1,156 @@
+"""Many callers, one piece of work: each gets its own answers, whatever happens to the others."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.command.gather import MAX_TOGETHER, Closed, Gatherer, Overloaded
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from concurrent.futures import Future
+
+WAIT = 10
+
+
+class Everybodys(Exception):
+    """A fault that is no caller's own."""
+
+
+class Worker:
+    """Doubles numbers, holds the first round until told to go on, and remembers each round."""
+
+    def __init__(self) -> None:
+        self.rounds: list[list[int]] = []
+        self.begun = threading.Event()
+        self.go = threading.Event()
+
+    def __call__(self, numbers: Sequence[int]) -> list[int]:
+        self.rounds.append(list(numbers))
+        self.begun.set()
+        assert self.go.wait(WAIT)
+        if -1 in numbers:
+            raise ValueError
+        if -2 in numbers:
+            raise Everybodys
+        return [2 * number for number in numbers]
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+@pytest.fixture
+def gatherer(worker: Worker) -> Generator[Gatherer[int, int]]:
+    made = Gatherer[int, int](worker, shared=(Everybodys,), max_waiting=4_000)
+    yield made
+    worker.go.set()
+    made.close()
+
+
+def held(gatherer: Gatherer[int, int], worker: Worker) -> Future[list[int]]:
+    """A first round under way, so that what follows gathers behind it."""
+    first = gatherer.submit([1])
+    assert worker.begun.wait(WAIT)
+    return first
+
+
+def test_what_waits_is_done_in_one_round_and_each_gets_its_own_answers(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    first = held(gatherer, worker)
+    others = [gatherer.submit([2, 3]), gatherer.submit([4])]
+    worker.go.set()
+
+    assert first.result(WAIT) == [2]
+    assert [other.result(WAIT) for other in others] == [[4, 6], [8]]
+    assert worker.rounds == [[1], [2, 3, 4]]
+
+
+def test_a_round_has_a_limit_but_a_large_caller_is_never_parted(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    first = held(gatherer, worker)
+    sizes = [MAX_TOGETHER - 1, 2, MAX_TOGETHER + 5]
+    futures = [gatherer.submit([7] * size) for size in sizes]
+    worker.go.set()
+
+    assert first.result(WAIT) == [2]
+    assert [len(future.result(WAIT)) for future in futures] == sizes
+    assert [len(each) for each in worker.rounds] == [1, *sizes]
+
+
+def test_one_callers_fault_hurts_that_one_alone(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    held(gatherer, worker)
+    good, bad, late = (gatherer.submit([number]) for number in (2, -1, 3))
+    worker.go.set()
+
+    assert good.result(WAIT) == [4]
+    assert isinstance(bad.exception(WAIT), ValueError)
+    assert late.result(WAIT) == [6]
+
+
+def test_a_fault_that_is_everybodys_is_told_to_all_of_the_round_at_once(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    held(gatherer, worker)
+    futures = [gatherer.submit([number]) for number in (2, -2)]
+    worker.go.set()
+
+    assert [type(future.exception(WAIT)) for future in futures] == [Everybodys, Everybodys]
+    assert worker.rounds == [[1], [2, -2]]
+
+
+def test_a_caller_is_told_to_come_back_when_too_much_waits(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    held(gatherer, worker)
+    waiting = gatherer.submit([5] * 3_999)
+    with pytest.raises(Overloaded):
+        gatherer.submit([1, 1])
+    last = gatherer.submit([1])
+    worker.go.set()
+
+    assert len(waiting.result(WAIT)) == 3_999
+    assert last.result(WAIT) == [2]
+
+
+def test_one_caller_larger_than_the_limit_is_taken_when_nothing_waits(worker: Worker) -> None:
+    worker.go.set()
+    small = Gatherer[int, int](worker, max_waiting=2)
+    try:
+        assert small.submit([1, 2, 3]).result(WAIT) == [2, 4, 6]
+    finally:
+        small.close()
+
+
+def test_a_caller_that_went_away_is_not_worked_for(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    first = held(gatherer, worker)
+    gone, here = gatherer.submit([2]), gatherer.submit([3])
+    assert gone.cancel()
+    worker.go.set()
+
+    assert first.result(WAIT) == [2]
+    assert here.result(WAIT) == [6]
+    assert worker.rounds == [[1], [3]]
+
+
+def test_closing_finishes_what_waits_and_takes_nothing_more(worker: Worker) -> None:
+    gatherer = Gatherer[int, int](worker)
+    first = held(gatherer, worker)
+    waiting = gatherer.submit([2])
+    worker.go.set()
+    gatherer.close()
+
+    assert first.done()
+    assert waiting.result(0) == [4]
+    with pytest.raises(Closed):
+        gatherer.submit([3])
