@@ -174,7 +174,8 @@ def _about(node: Schema) -> str:
     description = node.get("description")
     if not isinstance(description, str) or not description:
         return _example(node)
-    return f": {description[0].lower()}{description[1:].rstrip('.')}{_example(node)}"
+    first = description[0] if description[1:2].isupper() else description[0].lower()
+    return f": {first}{description[1:].rstrip('.')}{_example(node)}"
 
 
 def _example(node: Schema) -> str:

@@ -5,12 +5,11 @@ A reader raises a LanguageError that says what is wrong without repeating the te
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from events.errors import LanguageError
 from events.identifiers import parse_identifier
-from events.periods import parse_period
+from events.periods import period_words
 from events.times import parse_time
 
 if TYPE_CHECKING:
@@ -18,17 +17,10 @@ if TYPE_CHECKING:
 
     Reader = Callable[[object], object]
 
-_ANY_DAY: Final = date(2000, 3, 1)
-
-
-def _period(text: object) -> object:
-    return parse_period(text, _ANY_DAY)
-
-
 READERS: Final[Mapping[str, Reader]] = {
     "date-time": parse_time,
     "identifier": parse_identifier,
-    "period": _period,
+    "period": period_words,
 }
 
 

@@ -13,9 +13,12 @@ from datetime import date, timedelta
 from typing import Final
 
 from events.errors import BadPeriod
+from events.times import MONTHS, day_words
 
 _SPANS: Final = {"week": "P1W", "month": "P1M", "quarter": "P3M", "year": "P1Y"}
 _SPAN: Final = re.compile(r"P([1-9]\d{0,3})([DWMY])", re.ASCII)
+_UNITS: Final = {"D": "day", "W": "week", "M": "month", "Y": "year"}
+_ANY_DAY: Final = date(2000, 3, 1)
 _DAYS: Final = {"D": 1, "W": 7}
 _MONTHS: Final = {"M": 1, "Y": 12}
 _CALENDAR: Final = re.compile(r"(\d{4})(?:-Q([1-4])|-(0[1-9]|1[0-2]))?", re.ASCII)
@@ -57,6 +60,23 @@ def parse_period(text: object, stated_on: date) -> Period:
     if period.last < period.first:
         raise BadPeriod("The period ends before it begins.", "Send the earlier date first.")
     return period
+
+
+def period_words(text: object) -> str:
+    """Say a period for a reader: `Q4 2011`, `November 2011`, `90 days`, or its first and last day.
+
+    Raises BadPeriod for a text that is none.
+    """
+    period = parse_period(text, _ANY_DAY)
+    written = str(text)
+    if span := _SPAN.fullmatch(_SPANS.get(written, written)):
+        number, unit = int(span[1]), _UNITS[span[2]]
+        return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+    if calendar := _CALENDAR.fullmatch(written):
+        year, quarter, month = calendar.groups()
+        part = f"Q{quarter} " if quarter else f"{MONTHS[int(month) - 1]} " if month else ""
+        return f"{part}{year}"
+    return f"{day_words(period.first)} to {day_words(period.last)}"
 
 
 def _span(text: str, last: date) -> Period | None:

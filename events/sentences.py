@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from jinja2 import TemplateError, Undefined, UndefinedError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEnvironment
 
-from events.errors import BadMoney, BadSchema, BadTime
+from events.errors import BadSchema, LanguageError
 from events.money import parse_money
+from events.periods import period_words
 from events.personal import without_personal
-from events.times import parse_time
+from events.times import day_words, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,24 +45,9 @@ _ALLOWED: Final = (
     nodes.Not,
     nodes.Concat,
 )
-_MONTHS: Final = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 _ODD_DATA: Final = (
     TemplateError,
-    BadMoney,
-    BadTime,
+    LanguageError,
     TypeError,
     ValueError,
     ArithmeticError,
@@ -82,7 +68,7 @@ def compile_sentence(
     """
     try:
         tree = _ENVIRONMENT.parse(source)
-        template = _ENVIRONMENT.from_string(source)
+        template = _ENVIRONMENT.from_string(tree)
     except TemplateError as wrong:
         cure = f"Look at line {getattr(wrong, 'lineno', 1)}; the filters are {_FILTER_NAMES}."
         raise BadSchema("The sentence is not a template that can be read.", cure) from wrong
@@ -156,7 +142,7 @@ def _money(value: object) -> str:
 
 def _day(value: object) -> str:
     instant = parse_time(value)
-    return f"{instant.day} {_MONTHS[instant.month - 1]} {instant.year}"
+    return day_words(instant)
 
 
 def _counted(value: object, one: str, many: str | None = None) -> str:
@@ -177,7 +163,9 @@ def _environment() -> SandboxedEnvironment:
     environment = _Reader(autoescape=False, undefined=_Missing, finalize=_plain)
     environment.globals.clear()
     environment.filters.clear()
-    environment.filters.update(money=_money, day=_day, counted=_counted, words=_words)
+    environment.filters.update(
+        money=_money, day=_day, counted=_counted, words=_words, period=period_words
+    )
     return environment
 
 

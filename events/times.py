@@ -6,19 +6,33 @@ A time without an offset, an epoch number or a date alone is refused rather than
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 from events.errors import BadTime
 
 MAX_FRACTION_DIGITS: Final = 9
+MONTHS: Final = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 _OFFSET: Final = r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
 _CLOCK: Final = r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}"
 _RFC3339: Final = re.compile(rf"{_CLOCK}(?:\.\d{{1,{MAX_FRACTION_DIGITS}}})?{_OFFSET}", re.ASCII)
 _NAIVE: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?", re.ASCII)
 _EPOCH: Final = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _SPACED: Final = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}.*", re.ASCII | re.DOTALL)
-_LEAP: Final = re.compile(r"[^.]*:60(?:\D.*)?", re.ASCII | re.DOTALL)
+_SECONDS: Final = slice(17, 19)
 _CURE: Final = "Send RFC 3339 with an offset, for example 2026-03-01T09:30:00Z."
 
 
@@ -33,9 +47,9 @@ def parse_time(text: object) -> datetime:
     if _RFC3339.fullmatch(text) is None:
         raise _not_rfc3339(text)
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as wrong:
-        if _LEAP.fullmatch(text):
+        if text[_SECONDS] == "60":
             cure = "Send the second before or after it: clocks here have no leap seconds."
             raise BadTime("The time is a leap second.", cure) from wrong
         cure = "Check year, month, day and hour; years 0001 to 9999 exist."
@@ -50,6 +64,11 @@ def format_time(instant: datetime) -> str:
     if instant.tzinfo is None:
         raise BadTime("The time has no offset.", "Give an aware datetime.")
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def day_words(day: date) -> str:
+    """Say a day (of a datetime: in its own offset) for a reader: `1 March 2026`."""
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def _not_text(value: object) -> BadTime:

@@ -14,9 +14,9 @@ from events.errors import LanguageError
 from infra.plumbing.access import AccessError
 from infra.plumbing.errors import HouseError
 from infra.plumbing.vault.master import VaultError
-from rapport.client import ClientError
+from rapport.errors import ProgramError
 
-KNOWN_FAILURES: Final = (HouseError, VaultError, LanguageError, AccessError, ClientError)
+KNOWN_FAILURES: Final = (HouseError, VaultError, LanguageError, AccessError, ProgramError)
 """What a reader can cure. Anything else is a bug and keeps its traceback."""
 
 

@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import httpx2
 import orjson
 
+from rapport.errors import ProgramError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -40,7 +42,7 @@ FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 5.0
 
 
-class ClientError(Exception):
+class ClientError(ProgramError):
     """The call did not succeed; `str(error)` is one sentence for the reader."""
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import orjson
 
+from rapport.errors import ProgramError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -27,7 +29,7 @@ _TOKENS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]')
 """A whole string, so that signs inside one do not count; or a sign that structures."""
 
 
-class FileRefused(Exception):
+class FileRefused(ProgramError):
     """The file cannot be loaded at all; `str(error)` is one sentence with the cure."""
 
 

@@ -16,6 +16,8 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of the platform's data. [RAPPORT_DATA_DIR, .rapport]"),
 ]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
 Url = Annotated[
     str | None,
     typer.Option("--url", help="A running platform. [RAPPORT_URL, else the data folder's]"),

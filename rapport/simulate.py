@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rapport.errors import ProgramError
 from rapport.samples import online_retail
 from rapport.simulation.campaigns import campaigns
 from rapport.simulation.complaints import complaints
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from rapport.simulation.story import Story
 
 
-class SampleTooLarge(Exception):
+class SampleTooLarge(ProgramError):
     """More customers were asked for than the real data has, or none at all."""
 
 

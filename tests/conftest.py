@@ -42,10 +42,16 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Generator[EmbeddedPostgres]:
-    """The embedded server of this test process."""
+def quick_place() -> Path:
+    """Where database files of tests go: into memory if there is room, else to the disk."""
     roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
-    folder = Path(tempfile.mkdtemp(prefix="rapport-tests-", dir=MEMORY if roomy else None))
+    return MEMORY if roomy else Path(tempfile.gettempdir())
+
+
+@pytest.fixture(scope="session")
+def postgres_server(quick_place: Path) -> Generator[EmbeddedPostgres]:
+    """The embedded server of this test process."""
+    folder = Path(tempfile.mkdtemp(prefix="rapport-tests-", dir=quick_place))
     try:
         with EmbeddedPostgres(folder, what="pytest") as server:
             yield server

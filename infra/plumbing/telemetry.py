@@ -1,7 +1,8 @@
 """The door for logs: one JSON object a line on standard error, of fields named here and no others.
 
-Customers' data never reaches a log because a field that is not on the list is dropped, and its
-name is told once in `dropped`.
+Customers' data never reaches a log by accident: a field that is not on the list is dropped, and its
+name is told once in `dropped`; an exception is named by its class, since its words may repeat a row.
+What libraries log in their own way is told as their fixed text without the values.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ ALLOWED_FIELDS: Final = frozenset(
         "at",
         "attempt",
         "attempts",
+        "cause",
         "channel",
         "checkpoint",
         "code",
         "count",
         "error",
         "event",
-        "exc_info",
-        "exception",
+        "event_type",
+        "fault",
         "kind",
         "level",
         "logger",
@@ -39,25 +41,30 @@ ALLOWED_FIELDS: Final = frozenset(
         "pause",
         "pid",
         "position",
+        "problem",
         "proposal",
         "reason",
+        "retry_seconds",
         "seconds",
         "service",
+        "sqlstate",
         "status",
         "timestamp",
         "type",
         "version",
     }
 )
+"""Add a name here only if no value under it can say who a customer is or what they said."""
+
+_log = structlog.get_logger("rapport.libraries")
 
 
 def configure_logging(level: str) -> None:
-    """Log everything from `level` (debug, info, warning, error) up."""
+    """Log everything from `level` (debug, info, warning, error) up; of libraries, warnings up."""
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
             only_allowed,
             structlog.processors.JSONRenderer(serializer=_json),
         ],
@@ -65,6 +72,7 @@ def configure_logging(level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
 
 
 def only_allowed(
@@ -79,5 +87,22 @@ def only_allowed(
     return fields
 
 
+class _Libraries(logging.Handler):
+    """Hands on what libraries log through Python's own logging, without its arguments."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the first line of the record's fixed text, and the class of its exception."""
+        fields = {"logger": record.name, "at": f"{record.filename}:{record.lineno}"}
+        if record.exc_info and record.exc_info[0] is not None:
+            fields["error"] = record.exc_info[0].__name__
+        # asyncio puts what it knows of a failed task, values included, into further lines.
+        _log.log(record.levelno, str(record.msg).strip().partition("\n")[0], **fields)
+
+
 def _json(fields: Any, **_: Any) -> str:
-    return orjson.dumps(fields, default=str).decode()
+    return orjson.dumps(fields, default=_named).decode()
+
+
+def _named(value: object) -> str:
+    """The class of a value that is no JSON: its words are not ours to tell."""
+    return type(value).__name__

@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from rapport.load import load_events
-from rapport.load_report import ConsoleReport, summary
 from rapport.options import DataDir, Key, Url, client_for
-from rapport.simulate import simulate
 
 DEV = typer.Typer(help="Tools for trying things out.", no_args_is_help=True)
 
@@ -34,6 +30,12 @@ def sample(
     data_dir: DataDir = None,
 ) -> None:
     """Add simulated touchpoints to the Online Retail customers, source simulator/sample-SEED."""
+    from rich.console import Console
+
+    from rapport.load import load_events
+    from rapport.load_report import ConsoleReport, summary
+    from rapport.simulate import simulate
+
     console = Console()
     title = f"simulated touchpoints (seed {seed})"
     with client_for(url, key, data_dir) as client, ConsoleReport(console, title) as report:

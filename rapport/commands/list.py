@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from events.catalog import Catalog, catalog
 from rapport.options import DataDir, Json, settings_for
-from services.notifier.discovery import discover_rules
-from services.projections.discovery import find_read_models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,16 +21,22 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _schemas(settings: Settings) -> Mapping[str, str]:
+    from events.catalog import Catalog, catalog
+
     known = catalog() if settings.schemas_dir is None else Catalog.load(settings.schemas_dir)
     return {f"{kind.type} {kind.version}": kind.title for kind in known.types()}
 
 
 def _read_models(_: Settings) -> Mapping[str, str]:
+    from services.projections.discovery import find_read_models
+
     return {found.model.name: f"version {found.model.version}" for found in find_read_models()}
 
 
 def _rules(_: Settings) -> Mapping[str, str]:
-    return {rule.name: (rule.__doc__ or "").strip().partition("\n")[0] for rule in discover_rules()}
+    from services.notifier.discovery import discover_rules
+
+    return {rule.name: rule.sentence for rule in discover_rules()}
 
 
 LISTS = {"schemas": _schemas, "read-models": _read_models, "rules": _rules}

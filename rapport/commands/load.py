@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from rapport.load import load
-from rapport.load_report import ConsoleReport, summary
 from rapport.options import DataDir, Key, Url, client_for
 
 
@@ -24,6 +21,11 @@ def load_it(
     data_dir: DataDir = None,
 ) -> None:
     """Load events; safe to interrupt and to repeat. Leaves with 1 if anything was refused."""
+    from rich.console import Console
+
+    from rapport.load import load
+    from rapport.load_report import ConsoleReport, summary
+
     console = Console()
     with client_for(url, key, data_dir) as client, ConsoleReport(console, what) as report:
         tally = load(client, what, report)

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rapport.demo import Demo
-from rapport.options import DataDir, settings_for
-from rapport.up import up
+from rapport.options import DataDir, Host, Port, settings_for
 
 if TYPE_CHECKING:
-    from rapport.house import House
+    from rapport.running.house import House
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,19 +18,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def start(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    host: Host = None,
+    port: Port = None,
     data_dir: DataDir = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Load the bundled purchases and a labelled simulation.")
     ] = False,
 ) -> None:
     """Start the platform and keep it running until Ctrl-C or SIGTERM."""
-    settings = settings_for(data_dir, host=host, port=port)
+    from rapport.running.demo import Demo
+    from rapport.running.up import up
 
     def ready(house: House, url: str) -> None:
         typer.echo(f"ready {url}")
         if demo:
             Demo(house, url).start()
 
-    up(settings, ready)
+    up(settings_for(data_dir, host=host, port=port), ready)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+from rapport.errors import ProgramError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,7 +32,7 @@ SHOP_TIME: Final = ZoneInfo("Europe/London")
 _PRICE_DECIMALS: Final = 3
 
 
-class SampleDamaged(Exception):
+class SampleDamaged(ProgramError):
     """The bundled file cannot be read to its end; `str(error)` names it and the cure."""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 import structlog
 from psycopg.rows import tuple_row
 
@@ -18,7 +17,7 @@ from infra.plumbing.queries import Queries
 from services.command.gather import Closed, Overloaded
 from services.command.intake import Accepted, Rejected, judge
 from services.command.record import Quarantined
-from services.command.strict_json import write_json
+from services.command.strict_json import BrokenJson, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,6 +91,10 @@ class Proposals:
     def _judged(
         self, event_id: str, stream: UUID, kind: str, occurred_at: datetime, data: bytes
     ) -> Accepted | Rejected:
+        try:
+            content = read_json(data)
+        except BrokenJson as broken:
+            return Rejected((broken.at("/data"),), event_id)
         event: dict[str, Any] = {
             "specversion": "1.0",
             "id": event_id,
@@ -99,7 +102,7 @@ class Proposals:
             "type": kind,
             "time": format_time(occurred_at),
             "subject": f"customer:{stream}",
-            "data": orjson.loads(data),
+            "data": content,
         }
         return judge(event, write_json(event), self._catalog)
 

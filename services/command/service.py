@@ -53,7 +53,7 @@ class CommandService:
         self._gatherer = Gatherer[Accepted, "Answer"](
             self.recorder.record, shared=NOT_NOW, max_waiting=max_waiting
         )
-        self._proposals = Proposals(pool, self._gatherer.submit, catalog, NOT_NOW)
+        self.proposals = Proposals(pool, self._gatherer.submit, catalog, NOT_NOW)
 
     async def take(self, items: Sequence[Item]) -> list[Answer]:
         """Record what is accepted of a request, together with whatever else waits.
@@ -72,7 +72,7 @@ class CommandService:
 
     def run_proposals(self, stop: Event) -> None:
         """Record what the projections propose, until `stop` is set."""
-        self._proposals.run(stop)
+        self.proposals.run(stop)
 
     def close(self) -> None:
         """Take nothing more and finish what waits."""

@@ -66,7 +66,7 @@ class Outbox:
     ) -> None:
         """Write what was said about facts `first` to `last`, and move the checkpoint to `last`.
 
-        What another notifier has already recorded is passed over.
+        What was recorded before, by another notifier or in an earlier reading, stays as it is.
 
         Raises:
             FactsSkipped: `first` does not follow the checkpoint; nothing is written.
@@ -79,8 +79,7 @@ class Outbox:
                     "what lies between; start the notifier again, and if this stays, verify the "
                     "ledger."
                 )
-            news = [reaction for reaction in said if _position(reaction) > position]
-            for reaction in news:
+            for reaction in said:
                 _write(connection, reaction, channels, first_started_at - HISTORY_AFTER)
             moved = {"name": self._name, "position": last}
             connection.execute(_SQL["move_checkpoint"], moved)
@@ -138,10 +137,6 @@ class Outbox:
             connection.execute(_SQL[query], known | more)
 
 
-def _position(reaction: Reaction) -> int:
-    return reaction.position if isinstance(reaction, Stumble) else reaction.fact.position
-
-
 def _write(
     connection: Connection[Any],
     reaction: Reaction,
@@ -177,7 +172,8 @@ def _write_alert(
         "line": alert.line,
         "body": message_body(alert, fact, raised.rule),
     }
-    connection.execute(_SQL["add_alert"], row)
+    if connection.execute(_SQL["add_alert"], row).rowcount == 0:
+        return  # known: the ledger is read again, and nothing is sent again
     query = "withhold_delivery" if fact.recorded_at < news_since else "add_delivery"
     for channel in channels:
         delivery = {"alert_id": identity, "channel": channel, "reason": HISTORY_REASON}

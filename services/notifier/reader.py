@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from services.notifier.reactions import reactions
+import structlog
+
+from services.notifier.reactions import Stumble, reactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +15,11 @@ if TYPE_CHECKING:
     from events.facts import Fact
     from services.notifier.alert import Rule
     from services.notifier.outbox import Outbox
+    from services.notifier.reactions import Reaction
 
 BATCH = 1_000
+
+_log = structlog.get_logger("rapport.notifier")
 
 
 class Feed(Protocol):
@@ -51,4 +56,16 @@ class Reader:
                 first, position = facts[0].position, facts[-1].position
                 said = reactions(facts, self._rules)
                 self._outbox.record(first, position, said, self._channels)
+                _warn(said)
             read_through(position)
+
+
+def _warn(said: Sequence[Reaction]) -> None:
+    for reaction in said:
+        if isinstance(reaction, Stumble):
+            _log.warning(
+                "rule_stumbled",
+                position=reaction.position,
+                kind=reaction.rule,
+                reason=reaction.reason,
+            )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from threading import Condition, Event, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -79,7 +80,8 @@ class NotifierService:
     def run(self, stop: Event) -> None:
         """Read and send until `stop` is set, from any thread; returns when all threads ended.
 
-        On an error it sets `stop` itself, so that nothing goes on half.
+        What still hangs after 15 s is left behind; it is sent again after the next start. On an
+        error `run` sets `stop` itself, so that nothing goes on half.
 
         Raises:
             FactsSkipped, LedgerGap: the feed is not whole; nothing more was sent.
@@ -93,8 +95,9 @@ class NotifierService:
         self._guard(stop, lambda: self._read(stop))
         with self._news:
             self._news.notify_all()
+        end = monotonic() + FAREWELL_SECONDS
         for thread in senders:
-            thread.join(FAREWELL_SECONDS)
+            thread.join(max(0.0, end - monotonic()))
         if self._failed is not None:
             raise self._failed
 

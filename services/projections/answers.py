@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from psycopg.rows import tuple_row
 
+from events.errors import BadIdentifier
 from infra.plumbing.queries import Queries
 from services.projections import shapes
 from services.projections.asking import USUAL_ITEMS, Cursor, Window, read_cursor, read_time
@@ -53,7 +54,7 @@ class Directory(Protocol):
     """Who is who: the door to outside identifiers."""
 
     def find(self, ref: str) -> UUID | None:
-        """The customer behind a UUID text or `kind:value`; ValueError if it is neither."""
+        """The customer behind a UUID text or `kind:value`; BadIdentifier if it is neither."""
         ...
 
     def identifiers_of(self, streams: Sequence[UUID]) -> dict[UUID, list[Identifier]]:
@@ -64,7 +65,7 @@ class Directory(Protocol):
 class Answers:
     """What the projections know. `as_of` None means now."""
 
-    def __init__(  # noqa: PLR0913 - the doors it needs, by name
+    def __init__(  # noqa: PLR0913, PLR0917 - the doors it needs, by name
         self,
         ledger: Ledger,
         pool: ConnectionPool[Connection[Any]],
@@ -107,7 +108,7 @@ class Answers:
         """The customer behind `kind:value` or a UUID text; None if there is none."""
         try:
             return self._directory.find(ref)
-        except ValueError:
+        except (BadIdentifier, ValueError):
             return None
 
     def customer(
@@ -282,7 +283,7 @@ class Answers:
     def signals(
         self, customer: UUID, *, as_of: datetime | None = None, known_at: datetime | None = None
     ) -> dict[str, Any]:
-        """Churn signals open at the instant, and how many were over before anybody could be told."""
+        """Churn signals open at the instant, and how many were over before anybody was told."""
         rules = policy_named(None)
         with self._look(as_of, known_at) as reading:
             state = reading.state("churn_signals", customer)

@@ -6,7 +6,6 @@ so that all pages of one reading tell of the same moment.
 
 from __future__ import annotations
 
-import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,19 +57,19 @@ def read_cursor(text: str, listing: str, kinds: tuple[type, ...]) -> Cursor:
         BadQuestion: it is none of ours, or of another listing.
     """
     try:
-        if len(text) > _LONGEST_CURSOR:
-            raise ValueError
-        packed = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        packed = urlsafe_b64decode(text[:_LONGEST_CURSOR] + "=" * (-len(text) % 4))
         made_for, as_of, key = orjson.loads(packed)
-        if made_for != listing or tuple(map(type, key)) != kinds:
-            raise ValueError
-        return Cursor(listing, parse_time(as_of), tuple(key))
-    except (ValueError, TypeError, binascii.Error, BadTime):
+        fits = made_for == listing and tuple(map(type, key)) == kinds
+        cursor = Cursor(listing, parse_time(as_of), tuple(key)) if fits else None
+    except (ValueError, TypeError, BadTime):
+        cursor = None
+    if cursor is None:
         raise BadQuestion(
             "cursor",
             "This is not a cursor of this list in this order.",
             "Send `next` of the last answer unchanged, with the same filters, or leave it out.",
-        ) from None
+        )
+    return cursor
 
 
 def read_time(parameter: str, text: str | None) -> datetime | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from services.projections import read_models
 from services.projections.errors import BrokenReadModel
@@ -40,7 +40,7 @@ def find_read_models(package: ModuleType = read_models) -> tuple[Found, ...]:
 
 
 def _find(folder: str, name: str) -> Found:
-    model = import_module(f"{folder}.fold").read_model()
+    model: ReadModel | object = import_module(f"{folder}.fold").read_model()
     if not isinstance(model, StateModel | RowsModel):
         raise BrokenReadModel(
             f"{folder}.fold.read_model() gives a {type(model).__name__}. "
@@ -51,4 +51,4 @@ def _find(folder: str, name: str) -> Found:
     table = files(folder) / "table.sql"
     if not table.is_file():
         raise BrokenReadModel(f"{folder} has no table.sql. Write one that makes its table.")
-    return Found(model, table.read_bytes())
+    return Found(cast("ReadModel", model), table.read_bytes())

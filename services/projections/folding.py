@@ -70,7 +70,7 @@ def fold_states(
         for stream, facts in unseen.items()
         if model.order_matters and _is_late(known.get(stream), facts)
     ]
-    histories = recall(late) if late else {}
+    histories: Mapping[UUID, Sequence[Fact]] = recall(late) if late else {}
     rows: list[StateRow] = []
     for stream, facts in unseen.items():
         if stream in histories:
@@ -84,14 +84,15 @@ def fold_states(
     return rows
 
 
-def fold_rows(model: RowsModel, columns: Sequence[str], facts: Iterable[Fact]) -> list[Any]:
-    """The rows of `facts` with every one of the table's `columns`.
+def fold_rows(
+    model: RowsModel, columns: Sequence[str], facts: Iterable[Fact]
+) -> dict[str, list[Any]]:
+    """The rows of `facts` as column name -> values, for every one of the table's `columns`.
 
     Raises:
         FoldFailed: the model's row raised, or does not fit its table.
     """
-    rows: list[dict[str, Any]] = []
-    wanted = set(columns)
+    arrays: dict[str, list[Any]] = {name: [] for name in columns}
     for fact in facts:
         try:
             made = model.row(fact)
@@ -101,20 +102,24 @@ def fold_rows(model: RowsModel, columns: Sequence[str], facts: Iterable[Fact]) -
             continue
         row = {name: getattr(fact, name) for name in ROW_COLUMNS}
         row.update(made)
-        if row.keys() != wanted:
+        if row.keys() != arrays.keys():
             raise _failed(model, fact, fact.position)
-        rows.append(row)
-    return rows
+        for name, value in row.items():
+            arrays[name].append(value)
+    return arrays
 
 
-def columns_of(model: StateModel[Any], row: StateRow) -> dict[str, Any]:
-    """`row` as column name -> value, the state packed."""
-    values = {name: figure(row.state) for name, figure in model.columns.items()}
-    values["stream"] = row.stream
-    values["position"] = row.position
-    values["last_occurred_at"] = row.last_occurred_at
-    values["state"] = model.pack(row.state)
-    return values
+def packed(model: StateModel[Any], rows: Sequence[StateRow]) -> dict[str, list[Any]]:
+    """`rows` as column name -> values, the states packed."""
+    arrays: dict[str, list[Any]] = {
+        "stream": [row.stream for row in rows],
+        "position": [row.position for row in rows],
+        "last_occurred_at": [row.last_occurred_at for row in rows],
+        "state": [model.pack(row.state) for row in rows],
+    }
+    for name, figure in model.columns.items():
+        arrays[name] = [figure(row.state) for row in rows]
+    return arrays
 
 
 def refold(model: StateModel[Any], history: Sequence[Fact]) -> Any:

@@ -18,7 +18,7 @@ from services.projections.folding import refold
 from services.projections.read_model import StateModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -157,7 +157,7 @@ class Reading:
 @contextmanager
 def look(
     pool: ConnectionPool[Connection[Any]], ledger: History, found: Iterable[Found], window: Window
-) -> Iterator[Reading]:
+) -> Generator[Reading]:
     """Open one snapshot of the read models for the length of a `with`."""
     models = {one.model.name: one.model for one in found if isinstance(one.model, StateModel)}
     with pool.connection() as connection, connection.transaction():

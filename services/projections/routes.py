@@ -91,7 +91,7 @@ class Asked:
 class ListAsked(Asked):
     """What a list of customers may be asked for."""
 
-    def __init__(  # noqa: PLR0913 - one parameter per query parameter: FastAPI documents them
+    def __init__(  # noqa: PLR0913, PLR0917 - one parameter per query parameter: FastAPI documents them
         self,
         as_of: Instant = None,
         known_at: Instant = None,
@@ -142,7 +142,7 @@ def _customer_routes(router: APIRouter, answers: Answers, guard: Guard) -> None:
         return _one(request, answers, ref, lambda who: answers.customer(who, **asked.window))
 
     @router.get("/customers/{ref}/timeline", tags=["customers"], dependencies=may)
-    def timeline(  # noqa: PLR0913 - one parameter per query parameter
+    def timeline(  # noqa: PLR0913, PLR0917 - one parameter per query parameter
         request: Request,
         ref: Ref,
         asked: Annotated[Asked, Depends()],
@@ -152,7 +152,12 @@ def _customer_routes(router: APIRouter, answers: Answers, guard: Guard) -> None:
         simulated: bool | None = None,  # noqa: FBT001 - FastAPI passes query parameters by name
     ) -> Response:
         """Everything that happened to the customer in plain sentences, newest first."""
-        rest = {"cursor": cursor, "limit": limit, "kind": kind, "simulated": simulated}
+        rest: dict[str, Any] = {
+            "cursor": cursor,
+            "limit": limit,
+            "kind": kind,
+            "simulated": simulated,
+        }
         return _one(
             request, answers, ref, lambda who: answers.timeline(who, **asked.window, **rest)
         )
@@ -186,7 +191,7 @@ def _health_routes(router: APIRouter, answers: Answers, guard: Guard) -> None:
         )
 
     @router.get("/customers/{ref}/health/explain", tags=["health"], dependencies=may)
-    def explain(  # noqa: PLR0913 - one parameter per query parameter
+    def explain(  # noqa: PLR0913, PLR0917 - one parameter per query parameter
         request: Request,
         ref: Ref,
         asked: Annotated[Asked, Depends()],
@@ -229,7 +234,7 @@ def _list_routes(router: APIRouter, answers: Answers, guard: Guard) -> None:
         return _answer(request, lambda: answers.lists.everyone(asked.question(limit)))
 
     @router.get("/signals", tags=["signals"], dependencies=signal_readers)
-    def all_signals(
+    def all_signals(  # noqa: PLR0913, PLR0917 - one parameter per query parameter
         request: Request,
         asked: Annotated[Asked, Depends()],
         kind: Annotated[str | None, Query(description="Only this kind.")] = None,

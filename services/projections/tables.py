@@ -8,7 +8,7 @@ and when the latest fact in it happened (`last_occurred_at`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from psycopg import sql
 from psycopg.rows import tuple_row
@@ -20,6 +20,7 @@ from services.projections.read_model import StateModel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from typing import LiteralString
     from uuid import UUID
 
     from psycopg import Connection
@@ -88,11 +89,10 @@ def load_states(
 
 
 def write_rows(
-    connection: Connection[Any], table: Table, rows: Sequence[Mapping[str, Any]]
+    connection: Connection[Any], table: Table, arrays: Mapping[str, Sequence[Any]]
 ) -> None:
-    """Write `rows` (column name -> value) in one statement; a row already further on stays."""
-    if rows:
-        arrays = {name: [row[name] for row in rows] for name in table.columns}
+    """Write rows, given as column name -> values, in one statement; a row further on stays."""
+    if arrays["stream"]:
         connection.execute(table.write, arrays, prepare=True)
 
 
@@ -139,7 +139,11 @@ def _table(model: ReadModel, name: str, types: Mapping[str, str]) -> Table:
     columns = tuple(types)
     arrays = sql.SQL(", ").join(
         # %(..)b: binary, so neither text nor time zones are parsed twice.
-        sql.Placeholder(column, format="b") + sql.SQL("::") + sql.SQL(kind) + sql.SQL("[]")
+        sql.Placeholder(column, format="b")
+        + sql.SQL("::")
+        + sql.SQL(cast("LiteralString", kind))
+        # The type's name comes from the server's own format_type.
+        + sql.SQL("[]")
         for column, kind in types.items()
     )
     insert = sql.SQL("INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) ").format(
@@ -154,10 +158,12 @@ def _table(model: ReadModel, name: str, types: Mapping[str, str]) -> Table:
             if column != "stream"
         )
         conflict = sql.SQL(
-            "ON CONFLICT (stream) DO UPDATE SET {settings} WHERE {table}.position < excluded.position"
+            "ON CONFLICT (stream) DO UPDATE SET {settings}"
+            " WHERE {table}.position < excluded.position"
         ).format(settings=settings, table=table)
         load = sql.SQL(
-            "SELECT stream, position, last_occurred_at, state FROM {} WHERE stream = ANY(%(streams)s)"
+            "SELECT stream, position, last_occurred_at, state FROM {}"
+            " WHERE stream = ANY(%(streams)s)"
         ).format(table)
         return Table(model, name, columns, insert + conflict, load)
     return Table(model, name, columns, insert + sql.SQL("ON CONFLICT DO NOTHING"), sql.Composed([]))

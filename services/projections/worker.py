@@ -7,6 +7,7 @@ compares the stored checkpoints with the worker's own before it writes. Does no 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
@@ -16,7 +17,8 @@ from infra.plumbing.queries import Queries
 from services.projections import folding
 from services.projections.errors import CheckpointMoved
 from services.projections.read_model import StateModel
-from services.projections.tables import load_states, prepare, write_rows
+from services.projections.remembered import Remembered
+from services.projections.tables import prepare, write_rows
 from services.projections.timers import keep_timers, propose_closings
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Worker:
         self.connection = connection
         self.tables = tables
         self._ledger = ledger
+        self._remembered = Remembered()
         self._checkpoints = self._stored_checkpoints()
 
     @classmethod
@@ -109,30 +112,39 @@ class Worker:
         folding.check_dense(self.position, facts)
         through = facts[-1].position
         moved = {name: max(position, through) for name, position in self._checkpoints.items()}
-        with self.connection.transaction():
-            self._check_checkpoints()
-            recall = _Recall(self._ledger, through)
-            for table in self.tables:
-                self._fold(table, facts, recall, now)
-            self.connection.execute(
-                SQL["move"], {"names": list(moved), "positions": list(moved.values())}
-            )
+        try:
+            with self.connection.transaction():
+                self._check_checkpoints()
+                self._fold_all(_Batch(facts, self._ledger), now)
+                self.connection.execute(
+                    SQL["move"], {"names": list(moved), "positions": list(moved.values())}
+                )
+        except BaseException:
+            self._remembered.forget()
+            raise
+        self._remembered.committed()
         self._checkpoints = moved
 
-    def _fold(self, table: Table, facts: Sequence[Fact], recall: _Recall, now: datetime) -> None:
-        """Fold what `table` has not seen; a table further on than the others is left alone."""
-        seen = self._checkpoints[table.name]
-        fresh = facts if seen < facts[0].position else [f for f in facts if f.position > seen]
-        model = table.model
-        if not fresh:
-            return
-        if not isinstance(model, StateModel):
-            write_rows(self.connection, table, folding.fold_rows(model, table.columns, fresh))
-            return
-        streams = folding.by_stream(fresh)
-        known = load_states(self.connection, table, list(streams))
-        rows = folding.fold_states(model, known, streams, recall)
-        write_rows(self.connection, table, [folding.columns_of(model, row) for row in rows])
+    def _fold_all(self, batch: _Batch, now: datetime) -> None:
+        """Fold into each table what it has not seen; one further on than the others waits."""
+        for table in self.tables:
+            fresh = batch.after(self._checkpoints[table.name])
+            if not fresh.facts:
+                continue
+            model = table.model
+            if isinstance(model, StateModel):
+                self._fold_states(table, model, fresh, now)
+            else:
+                rows = folding.fold_rows(model, table.columns, fresh.facts)
+                write_rows(self.connection, table, rows)
+
+    def _fold_states(
+        self, table: Table, model: StateModel[Any], batch: _Batch, now: datetime
+    ) -> None:
+        known = self._remembered.load(self.connection, table, list(batch.streams))
+        rows = folding.fold_states(model, known, batch.streams, batch.recall)
+        write_rows(self.connection, table, folding.packed(model, rows))
+        self._remembered.wrote(table, rows)
         keep_timers(self.connection, model, rows)
         propose_closings(self.connection, model, rows, now)
 
@@ -150,19 +162,32 @@ class Worker:
             )
 
 
-class _Recall:
-    """Fetches whole histories through one position, each once a batch."""
+class _Batch:
+    """Facts that follow each other, by customer, and their customers' histories when needed."""
 
-    def __init__(self, ledger: Histories, through: int) -> None:
+    def __init__(self, facts: Sequence[Fact], ledger: Histories) -> None:
+        self.facts = facts
         self._ledger = ledger
-        self._through = through
-        self._known: dict[UUID, list[Fact]] = {}
+        self._histories: dict[UUID, list[Fact]] = {}
 
-    def __call__(self, streams: Sequence[UUID]) -> Mapping[UUID, Sequence[Fact]]:
-        missing = [stream for stream in streams if stream not in self._known]
+    @cached_property
+    def streams(self) -> Mapping[UUID, Sequence[Fact]]:
+        """The facts of each customer."""
+        return folding.by_stream(self.facts)
+
+    def after(self, position: int) -> _Batch:
+        """The part of the batch after `position`."""
+        if position < self.facts[0].position:
+            return self
+        return _Batch([fact for fact in self.facts if fact.position > position], self._ledger)
+
+    def recall(self, customers: Sequence[UUID]) -> Mapping[UUID, Sequence[Fact]]:
+        """Their whole histories through the batch's last position, each fetched once."""
+        missing = [customer for customer in customers if customer not in self._histories]
         if missing:
-            self._known.update(self._ledger.histories(missing, up_to=self._through))
-        return {stream: self._known[stream] for stream in streams}
+            through = self.facts[-1].position
+            self._histories.update(self._ledger.histories(missing, up_to=through))
+        return {customer: self._histories[customer] for customer in customers}
 
 
 def _lock(connection: Connection[Any], tables: Sequence[Table], stop: Event) -> bool:

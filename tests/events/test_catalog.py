@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import jsonschema_rs
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EVERY_TYPE = catalog().types()
-NEEDED = ["purchase.completed", "purchase.returned", "complaint.opened", "complaint.responded", "complaint.resolved", "complaint.reopened", "referral.made", "referral.converted", "review.published", "contact.handled", "delivery.completed", "survey.answered", "campaign.sent", "promise.made", "promise.kept", "promise.broken", "wallet.stated", "outside_purchase.observed", "churn_signal.raised", "churn_signal.cleared"]
+NEEDED = {
+    "commerce": "purchase.completed purchase.returned",
+    "service": "contact.handled complaint.opened complaint.responded complaint.resolved "
+    "complaint.reopened",
+    "advocacy": "referral.made referral.converted",
+    "voice": "review.published survey.answered",
+    "delivery": "delivery.completed",
+    "marketing": "campaign.sent",
+    "partnership": "promise.made promise.kept promise.broken",
+    "wallet": "wallet.stated outside_purchase.observed",
+    "system": "churn_signal.raised churn_signal.cleared",
+}
 CANARY = "canary-7f31"
 NAMED = f"{CANARY}@example.org"
 
@@ -45,9 +57,10 @@ def test_the_package_called_events_is_ours() -> None:
     assert Path(events.__file__).resolve() == root / "events" / "__init__.py"
 
 
-@pytest.mark.parametrize("name", NEEDED)
-def test_the_touchpoints_of_the_first_release_are_there(name: str) -> None:
-    assert catalog().latest(name).version == "1-0-0"
+@pytest.mark.parametrize("domain", NEEDED)
+def test_the_touchpoints_of_the_first_release_are_there(domain: str) -> None:
+    for name in NEEDED[domain].split():
+        assert catalog().latest(name).domain == domain
 
 
 def test_every_file_in_the_schema_folders_is_found() -> None:
@@ -74,7 +87,9 @@ def test_the_whole_schema_stands_alone_under_a_plain_validator(kind: EventType) 
 
 
 @each_type
-def test_examples_between_them_show_every_field(kind: EventType) -> None:
+def test_some_example_shows_more_than_the_required_fields_where_there_are_more(
+    kind: EventType,
+) -> None:
     required = set(kind.schema["required"])
     shown = [set(example) for example in kind.examples]
     assert any(required <= names for names in shown)
@@ -119,11 +134,10 @@ def test_the_sentence_is_the_same_once_personal_values_are_gone(kind: EventType)
 
 @each_type
 def test_the_sentence_never_raises_on_odd_data(kind: EventType) -> None:
-    odd: list[dict[str, Any]] = [{}]
-    for value in (None, 1, "", [], {}, {"sealed": CANARY}, [[{}]], float("nan"), True):
-        odd.append(dict.fromkeys(kind.schema["properties"], value))
-    for data in odd:
-        said = catalog().sentence(fact(kind.type, data))
+    odd: list[Any] = [None, 1, "", [], {}, {"sealed": CANARY}, [[{}]], float("nan"), True]
+    assert catalog().sentence(fact(kind.type, {}))
+    for value in odd:
+        said = catalog().sentence(fact(kind.type, dict.fromkeys(kind.schema["properties"], value)))
         assert said
         assert CANARY not in said
 
@@ -211,7 +225,7 @@ def test_all_money_in_examples_reads_back(kind: EventType) -> None:
 def test_the_newest_version_is_the_greatest_not_the_last_by_name() -> None:
     old = catalog().latest("promise.kept")
     versions = ("1-0-2", "1-0-10", "1-0-9")
-    types = {("promise.kept", each): _as_version(old, each) for each in versions}
+    types = {("promise.kept", each): replace(old, version=each) for each in versions}
     grown = Catalog(types)
     assert grown.latest("promise.kept").version == "1-0-10"
     assert [kind.version for kind in grown.types()] == ["1-0-2", "1-0-9", "1-0-10"]
@@ -253,19 +267,12 @@ def test_data_that_is_no_object_is_refused_at_its_root(data: object) -> None:
     assert error.pointer == "/data"
 
 
-def _as_version(kind: EventType, version: str) -> EventType:
-    return EventType(
-        **{name: getattr(kind, name) for name in EventType.__slots__} | {"version": version}
-    )
-
-
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
-        yield value
-        for child in value.values():
-            yield from _objects(child)
+        yield cast("dict[str, Any]", value)
+        value = list(cast("dict[str, Any]", value).values())
     if isinstance(value, list):
-        for child in value:
+        for child in cast("list[Any]", value):
             yield from _objects(child)
 
 

@@ -232,7 +232,7 @@ def test_a_field_name_that_may_be_personal_ends_the_pointer_above_it() -> None:
 
 
 def test_a_value_under_such_a_name_is_told_above_it_too() -> None:
-    data = {"attributes": {"Ada Example": []}}
+    data: dict[str, Any] = {"attributes": {"Ada Example": []}}
     [error] = catalog().check("customer.described", None, data)
     assert error.pointer == "/data/attributes"
     assert "Ada" not in repr(error)

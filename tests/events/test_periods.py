@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.errors import BadPeriod
-from events.periods import parse_period
+from events.periods import parse_period, period_words
 
 TODAY = date(2024, 3, 31)
 days = st.dates(min_value=date(1900, 1, 1), max_value=date(2100, 1, 1))
@@ -45,6 +45,23 @@ def test_a_span_of_months_ends_with_the_event_and_spans_touch(day: date, months:
     period = parse_period(f"P{months}M", day)
     assert period.last == day
     assert 28 * months - 3 <= period.days <= 31 * months
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("2011", "2011"),
+        ("2011-Q4", "Q4 2011"),
+        ("2011-11", "November 2011"),
+        ("2011-01-15/2011-02-14", "15 January 2011 to 14 February 2011"),
+        ("P90D", "90 days"),
+        ("P1W", "1 week"),
+        ("quarter", "3 months"),
+        ("year", "1 year"),
+    ],
+)
+def test_a_period_is_said_in_words(text: str, words: str) -> None:
+    assert period_words(text) == words
 
 
 @given(days)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -135,12 +135,12 @@ json_values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
     ),
-    max_leaves=10,
+    max_leaves=6,
 )
 
 
 @given(
-    st.dictionaries(st.sampled_from("abc"), json_values),
+    st.dictionaries(st.sampled_from("abc"), json_values, max_size=3),
     st.lists(st.sampled_from("abc*"), min_size=1, max_size=4).filter(lambda path: path[0] != "*"),
 )
 def test_cutting_holds_for_any_shape_and_twice_is_once(
@@ -156,7 +156,8 @@ def _at(node: Any, path: list[str]) -> list[Any]:
     if not path:
         return [node]
     if isinstance(node, list):
-        return [v for item in node for v in _at(item, path[1:])] if path[0] == "*" else []
+        items = cast("list[Any]", node) if path[0] == "*" else []
+        return [value for item in items for value in _at(item, path[1:])]
     if isinstance(node, dict) and path[0] in node:
-        return _at(node[path[0]], path[1:])
+        return _at(cast("dict[str, Any]", node)[path[0]], path[1:])
     return []

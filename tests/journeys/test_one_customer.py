@@ -41,7 +41,9 @@ def purchase(order: str, days_ago: float) -> dict[str, Any]:
     total = {"amount": "40.00", "currency": "GBP"}
     item = {"sku": "s1", "category": "gifts", "quantity": 2}
     item["unit_price"] = {"amount": "20.00", "currency": "GBP"}  # pyright: ignore[reportArgumentType] - JSON
-    return event("purchase.completed", days_ago, {"order_id": order, "total": total, "items": [item]})
+    return event(
+        "purchase.completed", days_ago, {"order_id": order, "total": total, "items": [item]}
+    )
 
 
 def complaint(days_ago: float) -> dict[str, Any]:
@@ -77,6 +79,17 @@ def sink() -> Iterator[Sink]:
     server.server_close()
 
 
+def post(client: httpx2.Client, told: dict[str, Any]) -> dict[str, Any]:
+    """Store one event; the answer."""
+    answer = client.post(
+        "/v1/events",
+        content=json.dumps(told),
+        headers={"Content-Type": "application/cloudevents+json"},
+    )
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
 def read(client: httpx2.Client, path: str, position: int) -> dict[str, Any]:
     """Read what must include everything up to `position`."""
     answer = client.get(path, params={"min_position": str(position)})
@@ -93,14 +106,11 @@ def test_a_complaint_lowers_health_says_why_and_raises_an_alert(
     }
     platform.start()
     with platform.client("emitter", "shop") as emitter, platform.client("marketer") as marketer:
-        stored = [
-            emitter.post("/v1/events", json=purchase(f"o-{days}", days)).json()
-            for days in (200, 140, 75, 12)
-        ]
+        stored = [post(emitter, purchase(f"o-{days}", days)) for days in (200, 140, 75, 12)]
         assert [each["status"] for each in stored] == ["stored"] * 4
         assert [each["position"] for each in stored] == [1, 2, 3, 4]
         before = read(marketer, "/v1/customers/crm:ada/health", 4)
-        told = emitter.post("/v1/events", json=complaint(4)).json()
+        told = post(emitter, complaint(4))
         after = read(marketer, "/v1/customers/crm:ada/health", told["position"])
         assert Decimal(str(after["value"])) < Decimal(str(before["value"]))
 
@@ -127,32 +137,3 @@ def _first_alert(sink: Sink) -> tuple[dict[str, str], bytes]:
         assert time.monotonic() < until, "no alert came"
         time.sleep(0.05)
     return sink.got[0]
-
-
-def test_a_second_program_on_the_folder_is_told_so(platform: Platform) -> None:
-    platform.start()
-    second = platform.rapport("up", "--port", "0")
-    assert second.returncode == 1
-    assert "in use" in second.stderr
-    assert "Traceback" not in second.stderr
-
-
-def test_a_taken_port_a_wrong_url_and_a_wrong_folder_are_one_plain_sentence(
-    platform: Platform, tmp_path: object
-) -> None:
-    platform.start()
-    port = platform.url.rpartition(":")[2]
-    other = str(platform.data_dir) + "-other"
-    from conftest import RAPPORT  # noqa: PLC0415 - beside this file
-
-    import subprocess  # noqa: PLC0415
-
-    cases = {
-        "Cannot listen on": [*RAPPORT, "up", "--port", port, "--data-dir", other],
-        "data folder": [*RAPPORT, "up", "--port", "0", "--data-dir", "/proc/nowhere"],
-    }
-    for words, command in cases.items():
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        assert words in done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1, done.stderr

@@ -60,7 +60,7 @@ def open_database(
         refuse_unfit_server(conninfo)
         yield Database(conninfo)
         return
-    running = _running(settings.data_dir) if attach else None
+    running = running_server(settings.data_dir) if attach else None
     if running is not None:
         yield Database(running)
         return
@@ -69,11 +69,15 @@ def open_database(
         yield Database(embedded.conninfo, embedded)
 
 
-def _running(data_dir: Path) -> str | None:
+def running_server(data_dir: Path) -> str | None:
     """Return the address of the server that a serving program runs there; None if none does.
 
     One that is just starting is waited for. A brief command's server is not used: it would stop
     under our hands.
+
+    Raises:
+        DatabaseUnreachable: a program holds the folder, but its server does not answer in 30 s.
+        DataFolderError: the folder is unwritable or damaged.
     """
     prepare(data_dir)
     until = time.monotonic() + ATTACH_SECONDS

@@ -91,7 +91,7 @@ def _by_proc(data: Path) -> list[int]:
 def _by_lsof(data: Path) -> list[int]:
     """Ask `lsof`, which is part of macOS, where there is no /proc."""
     words = [part for program in sorted(PROGRAMS) for part in ("-c", program)]
-    listing = subprocess.run(  # noqa: S603 - fixed words, no shell
+    listing = subprocess.run(
         ["/usr/sbin/lsof", "-a", *words, "-d", "cwd", "-F", "pn"],
         capture_output=True,
         text=True,

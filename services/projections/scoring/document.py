@@ -191,7 +191,7 @@ def read_document(text: str | bytes) -> Section:
         PolicyRefused: it is no YAML, or not a mapping.
     """
     try:
-        composed: object = yaml.compose(text, yaml.SafeLoader)  # pyright: ignore[reportUnknownMemberType] - untyped
+        composed = cast("object", yaml.compose(text, yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType] - untyped
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if isinstance(mark, yaml.Mark) else ""

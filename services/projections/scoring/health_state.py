@@ -63,7 +63,7 @@ def step(state: HealthState, fact: Fact, policy: Policy) -> HealthState:
         state = _noted(state, fact, policy)
     if kind in rhythm.TYPES:
         moved = rhythm.step(state.rhythm, fact)
-        return state if moved is state.rhythm else state._replace(rhythm=moved)
+        return state if moved is state.rhythm else HealthState(moved, *state[1:])
     if kind in complaints.TYPES:
         moved = complaints.step(state.complaints, fact, policy.complaint, state.rhythm.days)
         if moved is state.complaints:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST_DIGITS = 18
-MOST_PLACES = 6
+PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{1,6})?", re.ASCII)
 
 
 class Amount(NamedTuple):
@@ -20,17 +20,8 @@ class Amount(NamedTuple):
 
 
 def exact(text: object) -> Decimal | None:
-    """The decimal number in `text`, or None if it is no text or too long to be added exactly."""
-    if not isinstance(text, str):
-        return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    if not value.is_finite() or value.adjusted() >= MOST_DIGITS:
-        return None
-    exponent = value.as_tuple().exponent
-    return value if isinstance(exponent, int) and -MOST_PLACES <= exponent <= 0 else None
+    """The decimal number in `text`, or None if it is no text, or no plain number of that size."""
+    return Decimal(text) if isinstance(text, str) and PLAIN.fullmatch(text) else None
 
 
 def amount_of(money: object) -> Amount | None:

@@ -43,14 +43,18 @@ POINTS = 100.0
 DAYS = 3650.0
 
 
-@cache
 def load_policy(version: str = DEFAULT_POLICY) -> Policy:
-    """The policy of that version, from its document.
+    """The policy of that version, from its document, which is read once.
 
     Raises:
         PolicyUnknown: there is no such document.
         PolicyRefused: the document is wrong; the message says where and how to cure it.
     """
+    return _load(version)
+
+
+@cache
+def _load(version: str) -> Policy:
     found = known_policies()
     if version not in found:
         raise PolicyUnknown(version, found)

@@ -98,15 +98,21 @@ def _bought(state: Rhythm, fact: Fact) -> Rhythm:
         return Rhythm(1, day, day, at, orders, spend)
     if at < state.last_at:
         orders = tuple(sorted(orders, key=attrgetter("at")))
-    known = day in (state.first, state.last) or any(day_of(kept.at) == day for kept in state.orders)
     return Rhythm(
-        state.days if known else state.days + 1,
+        state.days if _is_known(state, day) else state.days + 1,
         min(state.first, day),
         max(state.last, day),
         max(state.last_at, at),
         orders[-KEPT_ORDERS:],
         _added(state.spend, paid, on_first_day=day <= state.first) if paid else state.spend,
     )
+
+
+def _is_known(state: Rhythm, day: int) -> bool:
+    """True if a purchase stands on that day; only an order in order is ever after the last."""
+    if day >= state.last or day == state.first:
+        return day in (state.first, state.last)
+    return any(day_of(kept.at) == day for kept in state.orders)
 
 
 def _added(spend: dict[str, Spend], paid: Amount, *, on_first_day: bool) -> dict[str, Spend]:

@@ -78,7 +78,7 @@ class Missed:
 
 
 class SignalState(NamedTuple):
-    """`told` is when the newest purchase fact was recorded; `eased` when a kind last got better."""
+    """`told` is when what last moved the due time was recorded; `eased` when a kind last got better."""
 
     stream: str
     rhythm: Rhythm
@@ -208,10 +208,14 @@ def _bought(state: SignalState, fact: Fact, policy: Policy) -> SignalState:
     if moved is state.rhythm:
         return state
     at = fact.occurred_at.timestamp()
-    told = max(state.told, fact.recorded_at.timestamp())
+    told = state.told
+    if moved[:4] != state.rhythm[:4]:
+        told = max(told, fact.recorded_at.timestamp())
     eased = state.eased
     if fact.type == rhythm.PURCHASE:
-        state = _left_behind(state, _silence(state, policy), at)
+        due = rhythm.due_seconds(state.rhythm, policy.pace)
+        if due is not None and due <= at:
+            state = _left_behind(state, _silence(state, policy), at)
         eased = {**eased, SILENCE: max(at, eased.get(SILENCE, at))}
     simulated = state.simulated or fact.simulated
     return state._replace(rhythm=moved, told=told, simulated=simulated, eased=eased)
@@ -221,7 +225,7 @@ def _left_behind(state: SignalState, candidate: Candidate | None, at: float) -> 
     """Something got better at `at`; if it had crossed before and nobody was told, it was missed."""
     if candidate is None or candidate.due > at or candidate.kind in state.open:
         return state
-    if signal_id(state, candidate) in state.done:
+    if state.done and signal_id(state, candidate) in state.done:
         return state
     was = state.missed.get(candidate.kind)
     count = Missed(was.count + 1 if was else 1, candidate.due)

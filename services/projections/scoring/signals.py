@@ -83,13 +83,14 @@ def timers(state: SignalState, policy: Policy | None = None) -> dict[str, dateti
     What was missed, and what waits for an event rather than for time, has no timer.
     """
     policy = policy or load_policy()
-    live = _live(state, policy)
+    pending = _pending(state, policy)
     found: dict[str, datetime] = {}
     for kind in KINDS:
         held = state.open.get(kind)
-        mine = [each for each in live if each.kind == kind]
+        mine = [each for each in pending if each.kind == kind]
         if held is None:
-            due = min((each.due for each in mine), default=inf)
+            live = (each.due for each in mine if not is_missed(each, policy))
+            due = min(live, default=inf)
             if due < inf:
                 found[kind] = instant(due)
         else:
@@ -105,13 +106,13 @@ def proposals(
     """Every signal event that should be recorded by `as_of`; none that already is."""
     policy = policy or load_policy()
     now = as_of.timestamp()
-    live = _live(state, policy)
+    pending = _pending(state, policy)
     found: list[Proposal] = []
     for kind in KINDS:
         held = state.open.get(kind)
-        mine = [each for each in live if each.kind == kind]
+        mine = [each for each in pending if each.kind == kind]
         if held is None:
-            due = [each for each in mine if each.due <= now]
+            due = [each for each in mine if each.due <= now and not is_missed(each, policy)]
             if due:
                 first = min(due, key=lambda each: (each.due, each.anchor))
                 found.append(_raise(state, first, policy, stream))
@@ -127,7 +128,7 @@ def signals(state: SignalState, as_of: datetime, policy: Policy | None = None) -
     policy = policy or load_policy()
     now = as_of.timestamp()
     found: list[Signal] = []
-    known = [each for each in candidates(state, policy) if signal_id(state, each) not in state.done]
+    known = _pending(state, policy)
     for kind, held in state.open.items():
         mine = (each for each in known if signal_id(state, each) == held.signal_id)
         found.append(_raised(state, kind, held, next(mine, None), policy))
@@ -144,13 +145,12 @@ def missed(state: SignalState) -> dict[str, Missed]:
     return state.missed
 
 
-def _live(state: SignalState, policy: Policy) -> list[Candidate]:
-    """Candidates that may still raise a signal: not missed, not cleared already."""
-    return [
-        each
-        for each in candidates(state, policy)
-        if not is_missed(each, policy) and not (state.done and signal_id(state, each) in state.done)
-    ]
+def _pending(state: SignalState, policy: Policy) -> list[Candidate]:
+    """Candidates whose signal was not cleared already. A missed one still keeps one open."""
+    found = list(candidates(state, policy))
+    if not state.done:
+        return found
+    return [each for each in found if signal_id(state, each) not in state.done]
 
 
 def _clears_at(

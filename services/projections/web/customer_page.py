@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from services.projections.web.customer_view import (
     STATUSES,
+    read_missed,
     read_shares,
     read_signals,
     read_timeline,
@@ -75,7 +76,7 @@ def customer_page(
     instant = wanted or suggested or instant_or_none(facts.get("as_of"))
     answer, why = _score(answers, customer, instant)
     timeline = answers.timeline(customer, as_of=instant, cursor=cursor, limit=TIMELINE_PAGE)
-    signals = read_signals(answers.signals(customer, as_of=instant))
+    signals = answers.signals(customer, as_of=instant)
     stand = read_stand(answer, answers.progress(), chosen=wanted is not None, suggested=suggested)
     address = f"/customers/{customer}"
     return drawing.page(
@@ -87,8 +88,8 @@ def customer_page(
         health=read_health(answer),
         why=why,
         shares=read_shares(answers.wallet_share(customer, as_of=instant)),
-        open_signals=[signal for signal in signals if signal.state == "open"],
-        past_signals=[signal for signal in signals if signal.state != "open"],
+        open_signals=read_signals(signals),
+        missed_signals=read_missed(signals),
         months=read_timeline(timeline),
         older=cursor is not None,
         older_link=_link(address, as_of, str(timeline["next"]), "#timeline")

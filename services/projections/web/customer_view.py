@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.projections.web.words import (
     as_mapping,
+    day,
     decimal_or_none,
     instant_or_none,
     plain,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 STATUSES = {
-    "ok": ("Enough is known", "The policy's inputs are there and recent."),
+    "ok": ("Enough is known", "What the policy needs at the least is known and recent."),
     "insufficient_data": ("Too little is known", "There is not enough history for a score yet."),
     "stale_input": ("Old input", "A source this score rests on has been silent for too long."),
 }
@@ -35,6 +36,14 @@ BASES = {
 """Basis of a wallet share -> what it rests on."""
 
 
+FLAGS = {
+    "clamped": "They bought more from us than they said they spend in all, so it is shown as 100%.",
+    "prorated": "The time they spoke of is not over yet: only its part so far is counted.",
+    "returns_exceed": "More came back than was bought, so it is shown as 0%.",
+}
+"""A remark on a wallet share, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A wallet share of one category. Shares and level are fractions 0..1."""
@@ -48,21 +57,30 @@ class Share:
     level: Decimal | None
     evidence: Sequence[str]
     next_question: str
+    remarks: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A churn signal. `state` is open, missed or closed."""
+    """A churn signal that is open at the instant. `told` says whether anybody was alerted."""
 
     kind: str
-    state: str
+    told: str
     reason: str
     due_at: datetime | None
-    raised_at: datetime | None
     value_at_stake: Mapping[str, Any]
     playbook: str
     policy_version: str
     contributing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """How often a kind of signal was over before anybody could be told, and when it last was."""
+
+    kind: str
+    count: int
+    last: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +122,7 @@ def _share(item: Mapping[str, Any]) -> Share:
         level=decimal_or_none(item.get("level")),
         evidence=[_evidence(piece) for piece in item.get("evidence") or ()],
         next_question=str(item.get("next_question") or ""),
+        remarks=[FLAGS.get(flag, plain(flag)) for flag in item.get("flags") or ()],
     )
 
 
@@ -113,19 +132,24 @@ def _evidence(piece: object) -> str:
 
 
 def read_signals(answer: Mapping[str, Any]) -> list[Signal]:
-    """The items of a signals answer: open ones first, then missed, then closed."""
-    order = {"open": 0, "missed": 1, "closed": 2}
-    signals = [_signal(item) for item in answer.get("items", ())]
-    return sorted(signals, key=lambda signal: order[signal.state])
+    """The open signals of a signals answer, as they came."""
+    return [_signal(item) for item in answer.get("items", ()) if item.get("status") == "open"]
+
+
+def read_missed(answer: Mapping[str, Any]) -> list[Missed]:
+    """What a signals answer says of signals that came to nobody's notice in time, by kind."""
+    return [
+        Missed(plain(kind), int(each["count"]), instant_or_none(each.get("last")))
+        for kind, each in sorted(as_mapping(answer.get("missed")).items())
+    ]
 
 
 def _signal(item: Mapping[str, Any]) -> Signal:
     return Signal(
         kind=plain(item.get("kind", "signal")),
-        state=_state(item),
+        told=_told(item),
         reason=str(item.get("reason") or ""),
         due_at=instant_or_none(item.get("due_at")),
-        raised_at=instant_or_none(item.get("raised_at")),
         value_at_stake=as_mapping(item.get("value_at_stake")),
         playbook=plain(item.get("playbook") or ""),
         policy_version=str(item.get("policy_version") or ""),
@@ -133,10 +157,13 @@ def _signal(item: Mapping[str, Any]) -> Signal:
     )
 
 
-def _state(item: Mapping[str, Any]) -> str:
+def _told(item: Mapping[str, Any]) -> str:
     if item.get("missed"):
-        return "missed"
-    return "open" if item.get("status") == "open" else "closed"
+        return "Nobody was alerted: it was due before its facts were recorded here."
+    if item.get("alerted"):
+        raised = item.get("raised_at")
+        return f"Alerted on {day(raised)}." if raised else "Alerted."
+    return "Nobody has been alerted yet."
 
 
 def read_timeline(answer: Mapping[str, Any]) -> list[Month]:

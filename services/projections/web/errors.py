@@ -29,14 +29,14 @@ class LoginSpent(PageError):
 
     status = 401
     title = "This login address no longer works"
-    command = "rapport up"
+    command = "rapport up --demo"
 
     def __init__(self) -> None:
         super().__init__(
             "A login address works once and for an hour. This one was used before, is too old, or "
             "was not copied whole.",
-            "Open the newest address that the program printed, or start it again: it prints a "
-            "fresh one each time.",
+            "Open the newest address that was printed. To get a fresh one, stop the platform and "
+            "start it with make run, or in this way:",
         )
 
 

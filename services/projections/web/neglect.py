@@ -66,6 +66,8 @@ def with_neglect(points: Sequence[Point], as_of: datetime) -> list[Point]:
     if limits is None:
         return list(points)
     return [
-        point if point.neglected else replace(point, neglected=neglect(point, limits))
+        replace(point, neglected=why)
+        if not point.neglected and (why := neglect(point, limits)) is not None
+        else point
         for point in points
     ]

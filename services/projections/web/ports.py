@@ -77,14 +77,15 @@ class Answers(Protocol):
     def wallet_share(self, customer: UUID, *, as_of: datetime | None) -> Mapping[str, Any]:
         """`{"items": [{"category", "basis", "value", "low", "high", "level", ...}]}`.
 
-        With `"evidence"` (list) and `"next_question"`; shares are fractions 0..1.
+        With `"evidence"` (list), `"next_question"` and `"flags"`; shares are fractions 0..1.
         """
         ...
 
     def signals(self, customer: UUID, *, as_of: datetime | None) -> Mapping[str, Any]:
-        """`{"items": [{"signal_id", "kind", "status", "reason", "due_at"}]}`.
+        """`{"items": [{"signal_id", "kind", "status", "reason", "due_at"}], "missed": {...}}`.
 
         An item may lack `"raised_at"`, `"alerted"`, `"missed"`, `"value_at_stake"`, `"playbook"`,
-        `"policy_version"`, `"contributing"`.
+        `"policy_version"`, `"contributing"`. The outer `missed` (may lack) is by kind:
+        `{"count", "last"}`, signals that were over before anybody could be told.
         """
         ...

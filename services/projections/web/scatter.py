@@ -32,7 +32,7 @@ STRIP_STEP = 4
 BADGE = 19.0
 """Closest that two numbered badges may come, centre to centre."""
 STEPS = sorted(
-    product(range(13), range(13), (1, -1), (1, -1)), key=lambda s: (s[0] ** 2 + 4 * s[1] ** 2, s)
+    product(range(13), range(13), (1, -1), (1, -1)), key=lambda s: (s[0] ** 2 + 9 * s[1] ** 2, s)
 )
 """Half badges to go across and down, and which way, nearest first."""
 
@@ -81,7 +81,7 @@ class Frame:
 
 
 WIDE = Frame("wide", 760, 590, left=40, strip=150, gap=26)
-NARROW = Frame("narrow", 340, 440, left=30, strip=84, gap=16)
+NARROW = Frame("narrow", 340, 440, left=38, strip=92, gap=18)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,9 +57,9 @@ class Program:
 
 
 @pytest.fixture
-def data_dir() -> Generator[Path]:
+def data_dir(quick_place: Path) -> Generator[Path]:
     """A data folder that does not exist yet; what is left running in it is ended afterwards."""
-    base = Path(tempfile.mkdtemp(prefix="rapport-data-"))
+    base = Path(tempfile.mkdtemp(prefix="rapport-data-", dir=quick_place))
     try:
         yield base / "data"
     finally:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.plumbing.postgres.account import Account, may_enter, reachable, server_programs
+from infra.plumbing.postgres.database import running_server
+from infra.plumbing.postgres.facts import read_facts
 from infra.plumbing.postgres.processes import servers_in
 from infra.plumbing.postgres.supervisor import EmbeddedPostgres
 
@@ -42,11 +44,15 @@ def test_a_killed_program_leaves_a_server_that_the_next_start_replaces(
     first.kill()
     orphans = servers_in(data_dir / "postgres" / "data")
     assert orphans
+    left = read_facts(data_dir / "postgres" / "connection.json")
+    assert left is not None
+    assert Path(left.socket_folder).exists()
     rows, server = start().ready()
     assert rows == 2
     living = servers_in(data_dir / "postgres" / "data")
     assert server in living
     assert not set(orphans) & set(living)
+    assert not Path(left.socket_folder).exists()
 
 
 def test_a_program_killed_while_it_makes_the_database_is_no_hindrance(
@@ -105,15 +111,12 @@ def test_a_command_alone_starts_the_server_and_a_program_waits_for_it_to_leave(
     assert server in servers_in(data_dir / "postgres" / "data")
 
 
-def test_a_command_does_not_lean_on_the_server_of_another_brief_command(
-    start: Callable[..., Program],
-) -> None:
-    brief = start("--attach")
-    brief.ready()
-    second = start("--attach")
-    brief.leave()
-    rows, server = second.ready()
-    assert (rows, server != 0) == (2, True)
+def test_only_the_server_of_a_program_that_stays_is_leaned_on(data_dir: Path) -> None:
+    assert running_server(data_dir) is None
+    with EmbeddedPostgres(data_dir, serving=False):
+        assert running_server(data_dir) is None
+    with EmbeddedPostgres(data_dir, serving=True) as server:
+        assert running_server(data_dir) == server.conninfo
 
 
 def test_an_ordinary_user_can_run_it(

@@ -116,15 +116,17 @@ def test_a_data_folder_far_down_still_has_a_socket_path_the_system_takes(data_di
         write(server.conninfo, "deep")
 
 
-def test_a_first_start_that_was_cut_off_is_done_again(data_dir: Path) -> None:
+def test_a_first_start_that_was_cut_off_is_done_again(data_dir: Path, tmp_path: Path) -> None:
     half = data_dir / "postgres" / "data.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
-    still_at_it = shutil.copy(shutil.which("sleep") or "/bin/sleep", data_dir.parent / "initdb")
-    with subprocess.Popen([still_at_it, "60"], cwd=half) as orphan:
-        with EmbeddedPostgres(data_dir) as server:
-            assert orphan.wait(1) == -signal.SIGINT
-            write(server.conninfo, "whole")
+    still_at_it = shutil.copy(shutil.which("sleep") or "/bin/sleep", tmp_path / "initdb")
+    with (
+        subprocess.Popen([still_at_it, "60"], cwd=half) as orphan,
+        EmbeddedPostgres(data_dir) as server,
+    ):
+        assert orphan.wait(1) == -signal.SIGINT
+        write(server.conninfo, "whole")
     assert not half.exists()
 
 

@@ -111,6 +111,19 @@ def test_the_same_batch_recorded_twice_changes_nothing(outbox: Outbox, pool: Poo
     assert outbox.position() == 1
 
 
+def test_reading_the_ledger_again_from_its_beginning_sends_nothing(
+    outbox: Outbox, pool: Pool
+) -> None:
+    record(outbox, signal_fact(1, 1))
+    outbox.delivered("webhook", must_claim(outbox))
+    with pool.connection() as connection:
+        connection.execute("UPDATE notifier.checkpoints SET position = 0")
+    record(outbox, signal_fact(1, 1), channels=("added since", "webhook"))
+    assert [(row["channel"], row["status"]) for row in deliveries(pool)] == [
+        ("webhook", "delivered")
+    ]
+
+
 def test_a_batch_that_overlaps_the_checkpoint_adds_only_its_news(
     outbox: Outbox, pool: Pool
 ) -> None:
@@ -122,6 +135,9 @@ def test_a_batch_that_overlaps_the_checkpoint_adds_only_its_news(
 def test_a_repeated_withdrawal_does_not_touch_a_later_alert(outbox: Outbox, pool: Pool) -> None:
     record(outbox, signal_fact(1, 1), signal_fact(2, 1, "cleared"))
     record(outbox, signal_fact(3, 1, event_id="1/raised again"))
+    with pool.connection() as connection:
+        connection.execute("UPDATE notifier.checkpoints SET position = 0")
+    record(outbox, signal_fact(1, 1), signal_fact(2, 1, "cleared"))
     assert statuses(pool) == ["superseded", "pending"]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import psycopg
 import pytest
@@ -29,6 +29,7 @@ from tests.services.projections.tiny import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from events.facts import Fact
     from services.projections.discovery import Found
@@ -207,14 +208,14 @@ def test_a_new_read_model_catches_up_beside_one_that_is_further_on(conninfo: str
 def test_a_table_that_does_not_fit_its_fold_is_refused_with_words(conninfo: str) -> None:
     found = words()
     narrow = type(found)(found.model, found.table_sql.replace(b"last text", b"lost text"))
-    with pytest.raises(BrokenReadModel, match="last that table.sql lacks; table.sql has lost"):
+    with pytest.raises(BrokenReadModel, match=r"last that table\.sql lacks; table\.sql has lost"):
         hire(conninfo, MemoryLedger(), narrow)
 
 
 def test_a_table_sql_that_makes_another_table_is_refused(conninfo: str) -> None:
     found = words()
     other = type(found)(found.model, found.table_sql.replace(b"words_v1", b"words_v7"))
-    with pytest.raises(BrokenReadModel, match="does not make the table read.words_v1"):
+    with pytest.raises(BrokenReadModel, match=r"does not make the table read\.words_v1"):
         hire(conninfo, MemoryLedger(), other)
 
 
@@ -247,4 +248,4 @@ def test_however_facts_are_cut_into_batches_and_arrive_the_rows_equal_a_fresh_fo
 
 def _cut(facts: Sequence[Fact], cuts: set[int]) -> list[Sequence[Fact]]:
     edges = [0, *sorted(cut for cut in cuts if cut < len(facts)), len(facts)]
-    return [facts[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [facts[a:b] for a, b in pairwise(edges)]

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
-
 from events.facts import Fact
 from services.projections.discovery import Found
 from services.projections.read_model import RowsModel, StateModel
@@ -135,15 +133,11 @@ class MemoryLedger:
         }
 
     def batches(self, after: int, limit: int, stop: Event) -> Iterator[list[Fact]]:
-        """What the real feed hands over; it stops when all is read."""
+        """What the real feed hands over, an empty batch at the end included."""
         while not stop.is_set():
             batch = [fact for fact in self.facts if fact.position > after][:limit]
             yield batch
-            if len(batch) < limit:
-                return
-            after = batch[-1].position
-
-
-def dumps(value: Any) -> bytes:
-    """Sorted JSON, for comparing."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str)
+            if batch:
+                after = batch[-1].position
+            else:
+                stop.wait(0.02)

@@ -5,14 +5,14 @@ Order does not matter: counts, sums, firsts and lasts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
 from services.projections.read_model import StateModel
+from services.projections.scoring.money import amount_of, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,23 +32,24 @@ OUR_CONTACTS = frozenset(
     }
 )
 """What counts as something we did towards the customer."""
-SIGN = {"purchase.completed": 1, "purchase.returned": -1}
+PURCHASE = "purchase.completed"
+SIGN = {PURCHASE: 1, "purchase.returned": -1}
+NOTHING = Decimal(0)
 SYSTEM = frozenset({"churn_signal.cleared", "churn_signal.raised"})
 """What we concluded ourselves; it says nothing about when the customer was last there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One customer in the directory. Times are event times; `spend` is net, by currency."""
 
-    events: int = 0
-    simulated: int = 0
-    purchases: int = 0
-    first_seen: datetime | None = None
-    last_seen: datetime | None = None
-    last_purchase: datetime | None = None
-    last_contact: datetime | None = None
-    spend: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+    events: int
+    simulated: int
+    purchases: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+    last_purchase: datetime | None
+    last_contact: datetime | None
+    spend: Mapping[str, Decimal]
 
     @property
     def main_spend(self) -> tuple[str, Decimal] | None:
@@ -58,71 +59,54 @@ class Entry:
         return min(self.spend.items(), key=lambda item: (-item[1], item[0]))
 
 
+NOBODY = Entry(0, 0, 0, None, None, None, None, {})
+
+
 def step(state: Entry, fact: Fact) -> Entry:
     """Count `fact`."""
-    entry = replace(state, events=state.events + 1, simulated=state.simulated + fact.simulated)
-    if fact.type in SYSTEM:
-        return entry
+    kind = fact.type
     at = fact.occurred_at
-    entry = replace(
-        entry,
-        first_seen=at if entry.first_seen is None else min(at, entry.first_seen),
-        last_seen=_later(entry.last_seen, at),
+    ours = kind in SYSTEM
+    bought = kind == PURCHASE
+    return Entry(
+        state.events + 1,
+        state.simulated + fact.simulated,
+        state.purchases + bought,
+        state.first_seen if ours else _earlier(state.first_seen, at),
+        state.last_seen if ours else _later(state.last_seen, at),
+        _later(state.last_purchase, at) if bought else state.last_purchase,
+        _later(state.last_contact, at) if kind in OUR_CONTACTS else state.last_contact,
+        _traded(state.spend, fact, SIGN[kind]) if kind in SIGN else state.spend,
     )
-    if fact.type in SIGN:
-        return _traded(entry, fact)
-    if fact.type in OUR_CONTACTS:
-        return replace(entry, last_contact=_later(entry.last_contact, at))
-    return entry
 
 
-def _traded(entry: Entry, fact: Fact) -> Entry:
-    sign = SIGN[fact.type]
-    spend = entry.spend
-    money = _money(fact.data.get("total"))
-    if money is not None:
-        currency, amount = money
-        spend = {**spend, currency: spend.get(currency, Decimal(0)) + sign * amount}
-    if sign < 0:
-        return replace(entry, spend=spend)
-    return replace(
-        entry,
-        spend=spend,
-        purchases=entry.purchases + 1,
-        last_purchase=_later(entry.last_purchase, fact.occurred_at),
-    )
+def _traded(spend: Mapping[str, Decimal], fact: Fact, sign: int) -> Mapping[str, Decimal]:
+    money = amount_of(fact.data.get("total"))
+    if money is None:
+        return spend
+    return {**spend, money.currency: spend.get(money.currency, NOTHING) + sign * money.value}
+
+
+def _earlier(known: datetime | None, at: datetime) -> datetime:
+    return at if known is None or at < known else known
 
 
 def _later(known: datetime | None, at: datetime) -> datetime:
-    return at if known is None else max(known, at)
-
-
-def _money(value: Any) -> tuple[str, Decimal] | None:
-    """(currency, amount) of a money object, or None where there is none to be read."""
-    match value:
-        case {"amount": str(amount), "currency": str(currency)}:
-            try:
-                return currency, Decimal(amount)
-            except InvalidOperation:
-                return None
-        case _:
-            return None
+    return at if known is None or at > known else known
 
 
 def pack(state: Entry) -> bytes:
     """The state as sorted JSON: equal states give equal bytes."""
-    packed = {one.name: getattr(state, one.name) for one in fields(state)}
-    packed["spend"] = {currency: str(amount) for currency, amount in state.spend.items()}
-    return orjson.dumps(packed, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+    spend = {currency: plain(amount) for currency, amount in state.spend.items()}
+    return orjson.dumps([*state[:-1], spend], option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
 
 
 def unpack(packed: bytes) -> Entry:
     """What `pack` packed."""
-    values: dict[str, Any] = orjson.loads(packed)
-    for name in ("first_seen", "last_seen", "last_purchase", "last_contact"):
-        values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
-    values["spend"] = {currency: Decimal(amount) for currency, amount in values["spend"].items()}
-    return Entry(**values)
+    events, simulated, purchases, *times, spend = orjson.loads(packed)
+    first, last, purchase, contact = (time and datetime.fromisoformat(time) for time in times)
+    amounts = {currency: Decimal(amount) for currency, amount in spend.items()}
+    return Entry(events, simulated, purchases, first, last, purchase, contact, amounts)
 
 
 def read_model() -> StateModel[Entry]:
@@ -131,7 +115,7 @@ def read_model() -> StateModel[Entry]:
         name="customer_directory",
         version=1,
         order_matters=False,
-        start=Entry,
+        start=lambda: NOBODY,
         step=step,
         pack=pack,
         unpack=unpack,

@@ -1,4 +1,4 @@
-"""Reads pages of one customer's timeline, newest first, and when each type of event last came in."""
+"""Reads one customer's timeline, newest first, and when each type of event last came in."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tests.services.projections.web.served import served
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
     from infra.plumbing.postgres.pool import Pool
     from tests.services.projections.web.served import Site
@@ -72,7 +72,7 @@ def witness() -> Witness:
 @pytest.fixture
 def signed_in(browser: Browser, site: Site, witness: Witness) -> Generator[Callable[..., Page]]:
     """Opens a browser page that came in by a login address: `signed_in(scheme=, width=)`."""
-    contexts = []
+    contexts: list[BrowserContext] = []
 
     def open_page(scheme: str = "light", width: int = 1280, role: str = "admin") -> Page:
         context = browser.new_context(

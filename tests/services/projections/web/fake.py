@@ -154,7 +154,9 @@ class FakeAnswers:
         return WALLET if self._number(customer) < self.shares else UNKNOWN_WALLET
 
     def signals(self, customer: UUID, *, as_of: datetime | None) -> Mapping[str, Any]:
-        return {"items": SIGNALS if self._number(customer) < self.shares else []}
+        if self._number(customer) >= self.shares:
+            return {"items": [], "missed": {}}
+        return {"items": SIGNALS, "missed": {"silence": {"count": 2, "last": ago(400)}}}
 
 
 def _line(kind: str, group: str | None, rule: str, points: str, **more: Any) -> dict[str, Any]:
@@ -268,6 +270,7 @@ WALLET: dict[str, Any] = {
                 "They said on 25 September 2011 that they spend £2,400 a year on gifts.",
                 {"event_id": "e-8", "sentence": "12 purchases of ours in that year: £914.40."},
             ],
+            "flags": ["prorated"],
             "next_question": "Whom else do you buy gifts from, and about how often?",
         },
         {"category": "stationery", "basis": "unknown", "value": None, "low": None, "high": None},
@@ -306,7 +309,7 @@ SIGNALS: list[dict[str, Any]] = [
         "signal_id": "5d0c4cf3-5f6e-5d5b-9d5b-0d0c2f3f9a11",
         "kind": "silence",
         "status": "open",
-        "reason": "No purchase for 96 days.",
+        "reason": "No purchase since 1 Sept; expected every 31 days.",
         "due_at": ago(400),
         "alerted": False,
         "missed": True,

@@ -14,10 +14,10 @@ import orjson
 
 from infra.plumbing.access import Access, create_key
 from infra.plumbing.telemetry import configure_logging
-from rapport.children import Children
-from rapport.house import open_house
 from rapport.options import endpoint_path, local_key_path
-from rapport.serve import (
+from rapport.running.children import Children
+from rapport.running.house import open_house
+from rapport.running.serve import (
     build_app,
     command_service,
     in_background,
@@ -26,7 +26,7 @@ from rapport.serve import (
     take_port,
     url_of,
 )
-from rapport.signals import StopSignals
+from rapport.running.signals import StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from infra.plumbing.settings import Settings
-    from rapport.house import House
+    from rapport.running.house import House
     from services.command.service import CommandService
 
 

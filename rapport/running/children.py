@@ -118,7 +118,10 @@ def stop_with_parent(stop: Event) -> None:
         return
 
     def wait() -> None:
-        sys.stdin.buffer.read()  # ends when the parent's end of the pipe is closed
+        # Ends when the parent's end of the pipe is closed. Not `sys.stdin`: a thread that holds its
+        # lock while the interpreter ends makes it abort.
+        while os.read(0, 1):
+            pass
         stop.set()
         time.sleep(FAREWELL_SECONDS)  # then it hangs: no orderly end came
         os._exit(1)

@@ -23,7 +23,7 @@ from services.projections.web.pages import build_pages
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from rapport.house import House
+    from rapport.running.house import House
 
 VERSION = "0.1.0"
 FAREWELL_SECONDS = 5

@@ -18,10 +18,10 @@ import typer
 
 from infra.plumbing.access import Access, create_key, create_login_token
 from rapport.client import Client, ClientError
-from rapport.up import write_private
+from rapport.running.up import write_private
 
 if TYPE_CHECKING:
-    from rapport.house import House
+    from rapport.running.house import House
 
 SAMPLE_CUSTOMERS = 1500
 SAMPLE_SEED = 7

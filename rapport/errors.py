@@ -1,0 +1,14 @@
+"""The root of what the program itself can fail at, in words for whoever typed the command.
+
+ProgramError
+├── ClientError      the running platform: not there, refuses, stays busy (rapport/client.py)
+├── FileRefused      a file that cannot be loaded (rapport/event_files.py)
+├── SampleDamaged    the bundled purchases cannot be read (rapport/samples/online_retail.py)
+└── SampleTooLarge   more simulated customers than there are (rapport/simulate.py)
+"""
+
+from __future__ import annotations
+
+
+class ProgramError(Exception):
+    """The command did not succeed; `str(error)` is one sentence with the cure in it."""

@@ -1,0 +1,1 @@
+"""The services as running programs: each alone, or all under one roof (`up`)."""

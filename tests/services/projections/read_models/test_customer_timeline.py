@@ -1,0 +1,23 @@
+"""The timeline's cases hold, and its rows fit its table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from services.projections.read_models.customer_timeline.cases import ROWS
+from services.projections.read_models.customer_timeline.fold import read_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from events.facts import Fact
+
+
+@pytest.mark.parametrize(("fact", "expected"), [pytest.param(*row[1:], id=row[0]) for row in ROWS])
+def test_a_fact_becomes_this_row(fact: Fact, expected: Mapping[str, Any]) -> None:
+    row = read_model().row(fact)
+    assert row is not None
+    assert {name: row[name] for name in expected} == expected
+    assert row["sentence"]
