@@ -59,12 +59,17 @@ def client_for(url: str | None, key: str | None, data_dir: Path | None) -> Clien
         NotRunning: no platform was named and none runs on the data folder.
     """
     settings = settings_for(data_dir)
-    url = url or os.environ.get("RAPPORT_URL") or _endpoint(settings)
+    url = url or os.environ.get("RAPPORT_URL") or endpoint_of(settings)
     key = key or os.environ.get("RAPPORT_KEY") or _local_key(settings)
     return Client(url, key)
 
 
-def _endpoint(settings: Settings) -> str:
+def endpoint_of(settings: Settings) -> str:
+    """The URL of the platform that runs on the data folder.
+
+    Raises:
+        NotRunning: none does.
+    """
     try:
         return orjson.loads(endpoint_path(settings).read_bytes())["url"]
     except FileNotFoundError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from threading import Thread
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING
 import orjson
 import typer
 
+from events.times import format_time
 from infra.plumbing.access import Access, create_key, create_login_token
+from infra.plumbing.clock import system_clock
 from rapport.client import Client, ClientError
 from rapport.running.up import write_private
 
@@ -27,6 +30,9 @@ SAMPLE_CUSTOMERS = 1500
 SAMPLE_SEED = 7
 EXAMPLE_CUSTOMER = "crm:online-retail-12748"
 EXAMPLE_SOURCE = "contact-center"
+EXAMPLE_AS_OF = "2011-12-09T23:59:59Z"
+EXAMPLE_COMPLAINT_AT = "2011-12-07T10:00:00Z"
+COMPLAINT_AGE = timedelta(days=4)
 KEYS_FILE = "demo-keys.json"
 FOLD_SECONDS = 600
 LOOK_SECONDS = 0.2
@@ -90,7 +96,7 @@ class Demo:
         return keys
 
     def _closing_words(self) -> str:
-        keys = self._keys()
+        keys, now = self._keys(), system_clock()
         return CLOSING.format(
             url=self.url,
             login=self._login(),
@@ -98,35 +104,52 @@ class Demo:
             marketer=keys["marketer"],
             customer=EXAMPLE_CUSTOMER,
             source=EXAMPLE_SOURCE,
+            event=f"call-{now:%Y%m%d-%H%M%S}",
+            as_of=EXAMPLE_AS_OF,
+            time=EXAMPLE_COMPLAINT_AT,
+            waited=format_time((now - COMPLAINT_AGE).replace(microsecond=0)),
         )
 
 
 CLOSING = """
 The page:        {login}
-Emitter key:     {emitter}   (writes events of source {source}, reads nothing)
-Marketer key:    {marketer}   (reads)
+Emitter key:     {emitter}
+                 (writes events of source {source}, reads nothing)
+Marketer key:    {marketer}
+                 (reads)
 
-Three calls to try, in another terminal:
+Three calls to try in another terminal. The bundled purchases end on 9 December 2011, so the
+reading is as of that evening.
 
-1. This customer's health, now (repeat it after the next call):
+1. A customer's health. Repeat it after the next call:
 
-curl -s {url}/v1/customers/{customer}/health \\
+curl -s '{url}/v1/customers/{customer}/health?as_of={as_of}' \\
   -H 'Authorization: Bearer {marketer}'
 
-2. Store a complaint of four days ago that nobody has answered; an alert follows in this window:
+2. Store a complaint of two days before:
 
 curl -s {url}/v1/events \\
   -H 'Authorization: Bearer {emitter}' \\
   -H 'Content-Type: application/cloudevents+json' \\
-  -d '{{"specversion":"1.0","id":"call-'$(date +%s)'","source":"{source}","type":"complaint.opened",
-       "time":"'$(date -u -d '4 days ago' +%Y-%m-%dT%H:%M:%SZ)'","subject":"{customer}",
-       "data":{{"complaint_id":"c-'$(date +%s)'","about":"delivery","severity":"high",
+  -d '{{"specversion":"1.0","id":"{event}","source":"{source}","type":"complaint.opened",
+       "time":"{time}","subject":"{customer}",
+       "data":{{"complaint_id":"{event}","about":"delivery","severity":"high",
                "channel":"phone","text":"The parcel never came."}}}}'
 
 3. Why the score is what it is:
 
-curl -s {url}/v1/customers/{customer}/health/explain \\
+curl -s '{url}/v1/customers/{customer}/health/explain?as_of={as_of}' \\
   -H 'Authorization: Bearer {marketer}'
+
+To see an alert arrive in this window, store a complaint that has waited four days until now:
+
+curl -s {url}/v1/events \\
+  -H 'Authorization: Bearer {emitter}' \\
+  -H 'Content-Type: application/cloudevents+json' \\
+  -d '{{"specversion":"1.0","id":"{event}-now","source":"{source}","type":"complaint.opened",
+       "time":"{waited}","subject":"{customer}",
+       "data":{{"complaint_id":"{event}-now","about":"delivery","severity":"high",
+               "channel":"phone","text":"Still nothing came."}}}}'
 
 Ctrl-C stops everything.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.projections.asking import USUAL_ITEMS, Cursor, read_cursor
 from services.projections.errors import BadQuestion
@@ -21,21 +21,32 @@ if TYPE_CHECKING:
 
 CUSTOMERS = "customers"
 USUAL_SORT = "-last_seen"
-ENTRY_SORTS: Mapping[str, Callable[[Entry], float | None]] = {
-    "events": lambda entry: entry.events,
-    "first_seen": lambda entry: _seconds(entry.first_seen),
-    "last_contact": lambda entry: _seconds(entry.last_contact),
-    "last_purchase": lambda entry: _seconds(entry.last_purchase),
-    "last_seen": lambda entry: _seconds(entry.last_seen),
-    "purchases": lambda entry: entry.purchases,
-    "spend": lambda entry: None if entry.main_spend is None else float(entry.main_spend[1]),
+
+
+class Person(NamedTuple):
+    """A customer in a list: the directory's entry, and the scored item (empty if not needed)."""
+
+    entry: Entry
+    item: Mapping[str, Any]
+
+
+ENTRY_SORTS: Mapping[str, Callable[[Person], float | None]] = {
+    "events": lambda one: one.entry.events,
+    "first_seen": lambda one: _seconds(one.entry.first_seen),
+    "last_contact": lambda one: _seconds(one.entry.last_contact),
+    "last_purchase": lambda one: _seconds(one.entry.last_purchase),
+    "last_seen": lambda one: _seconds(one.entry.last_seen),
+    "purchases": lambda one: one.entry.purchases,
+    "spend": lambda one: None if one.entry.main_spend is None else float(one.entry.main_spend[1]),
 }
 """Figures of the directory a list can be sorted by."""
-SCORE_SORTS: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
-    "health": lambda item: item["health"]["value"],
-    "wallet_share": lambda item: item["wallet_share"]["value"],
+SCORE_SORTS: Mapping[str, Callable[[Person], float | None]] = {
+    "health": lambda one: one.item["health"]["value"],
+    "wallet_share": lambda one: one.item["wallet_share"]["value"],
 }
 """Scores a list can be sorted by."""
+SCORED_AT_ONCE = 500
+"""A longer page is cut from everybody's scores, which are then kept."""
 
 SortKey = tuple[bool, float, str]
 
@@ -90,22 +101,32 @@ class ListQuestion:
     limit: int | None = USUAL_ITEMS
 
     @property
-    def figure(self) -> str:
+    def figure(self) -> Callable[[Person], float | None]:
         """What the list is sorted by.
 
         Raises:
             BadQuestion: nothing a list can be sorted by.
         """
+        sorts = {**ENTRY_SORTS, **SCORE_SORTS}
         name = self.sort.removeprefix("-")
-        if name not in ENTRY_SORTS and name not in SCORE_SORTS:
-            known = ", ".join(sorted({*ENTRY_SORTS, *SCORE_SORTS}))
+        if name not in sorts:
+            known = ", ".join(sorted(sorts))
             raise BadQuestion("sort", "A list cannot be sorted by that.", f"Use one of {known}.")
-        return name
+        return sorts[name]
 
     @property
     def need_scores(self) -> bool:
         """Must every customer be scored to answer?"""
-        return self.filters.need_scores or self.figure in SCORE_SORTS
+        by_score = self.sort.removeprefix("-") in SCORE_SORTS
+        long = self.limit is None or self.limit > SCORED_AT_ONCE
+        return by_score or long or self.filters.need_scores
+
+    def admits(self, one: Person) -> bool:
+        """Is this customer wanted? Bounds on scores hold only where there are scores."""
+        simulated = self.filters.simulated
+        if simulated is not None and (one.entry.simulated > 0) != simulated:
+            return False
+        return not one.item or self.filters.admit(one.item)
 
     def after(self) -> Cursor | None:
         """The cursor, if one was given.

@@ -6,22 +6,23 @@ everyone is scored, from the folded states.
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from services.projections import listing, shapes
 from services.projections.asking import USUAL_ITEMS, Cursor, read_cursor
-from services.projections.listing import ENTRY_SORTS, SCORE_SORTS, ListQuestion
+from services.projections.listing import Person
 from services.projections.scores import Scorer, policy_named
 from services.projections.scoring import signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
     from events.identifiers import Identifier
-    from services.projections.read_models.customer_directory.fold import Entry
+    from services.projections.listing import ListQuestion
     from services.projections.reading import Reading
 
     Look = Callable[[datetime | None, datetime | None], AbstractContextManager[Reading]]
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 CHURN = "churn_signals"
 DIRECTORY = "customer_directory"
+KEPT_ANSWERS = 3
+"""How many instants' scores of everybody are kept, at some 2 kB a customer."""
 SIGNALS = "signals"
 
 
@@ -39,6 +42,8 @@ class Portfolio:
         """Answer from the readings that `look` opens."""
         self._look = look
         self._names = names
+        self._lock = Lock()
+        self._kept: dict[tuple[Any, ...], dict[str, Person]] = {}
 
     def customers(self, question: ListQuestion) -> dict[str, Any]:
         """A page of customers, each scored, with masked identifiers.
@@ -49,8 +54,10 @@ class Portfolio:
         answer = self._list(question)
         wanted = [UUID(item["id"]) for item in answer["items"]]
         names = self._names(wanted)
-        for item, customer in zip(answer["items"], wanted, strict=True):
-            item["identifiers"] = shapes.masked(names.get(customer, ()))
+        answer["items"] = [
+            item | {"identifiers": shapes.masked(names.get(customer, ()))}
+            for item, customer in zip(answer["items"], wanted, strict=True)
+        ]
         return answer
 
     def everyone(self, question: ListQuestion) -> dict[str, Any]:
@@ -111,58 +118,49 @@ class Portfolio:
         after = question.after()
         with self._look(after.as_of if after else question.as_of, question.known_at) as reading:
             scorer = Scorer(reading, rules)
-            entries = _wanted(reading.states([DIRECTORY])[DIRECTORY], question)
-            items: dict[str, dict[str, Any]] = {}
             if question.need_scores:
-                items = _items(scorer, entries, None)
-                items = {key: item for key, item in items.items() if question.filters.admit(item)}
-                keys = [
-                    question.key(_figure(figure, item, entries), key) for key, item in items.items()
-                ]
+                people = {who: one for who, one in self._everyone(scorer) if question.admits(one)}
+                keys = [question.key(figure(one), who) for who, one in people.items()]
             else:
-                value = ENTRY_SORTS[figure]
-                keys = [question.key(value(entry), str(who)) for who, entry in entries.items()]
-            at = reading.window.as_of
-            chosen, more = listing.page(keys, question, at)
+                entries = reading.states([DIRECTORY])[DIRECTORY]
+                known = ((who, Person(entry, {})) for who, entry in entries.items())
+                keys = [question.key(figure(o), str(w)) for w, o in known if question.admits(o)]
+                people = {}
+            chosen, more = listing.page(keys, question, reading.window.as_of)
             ids = [customer for _, _, customer in chosen]
             if not question.need_scores:
-                items = _items(scorer, entries, [UUID(customer) for customer in ids])
+                people = dict(_scored(scorer, [UUID(customer) for customer in ids]))
             return {
-                "items": [items[customer] for customer in ids],
+                "items": [people[customer].item for customer in ids],
                 "next": more,
                 "policy_version": rules.version,
-                **shapes.stamp(at, reading.position),
+                **shapes.stamp(reading.window.as_of, reading.position),
             }
+
+    def _everyone(self, scorer: Scorer) -> Iterable[tuple[str, Person]]:
+        """Everybody scored. The last few answers are kept: pages of one list ask for the same."""
+        with self._lock:
+            people = self._kept.pop(scorer.key, None)
+        if people is None:
+            people = dict(
+                person for chunk in scorer.reading.chunks() for person in _scored(scorer, chunk)
+            )
+        with self._lock:
+            self._kept[scorer.key] = people
+            for key in list(self._kept)[:-KEPT_ANSWERS]:
+                del self._kept[key]
+        return people.items()
+
+
+def _scored(scorer: Scorer, customers: Sequence[UUID]) -> Iterator[tuple[str, Person]]:
+    """Each of `customers` who is there within the window, by id, with their scores."""
+    states = scorer.states([DIRECTORY], customers)
+    for who, entry in states[DIRECTORY].items():
+        item = shapes.customer_item(who, entry)
+        item["simulated"] = entry.simulated > 0
+        item.update(scorer.scores(who, states))
+        yield item["id"], Person(entry, item)
 
 
 def _newest_first(item: Mapping[str, Any]) -> tuple[str, str]:
     return (item["due_at"], item["signal_id"])
-
-
-def _wanted(entries: Mapping[UUID, Entry], question: ListQuestion) -> Mapping[UUID, Entry]:
-    simulated = question.filters.simulated
-    if simulated is None:
-        return entries
-    return {who: entry for who, entry in entries.items() if bool(entry.simulated) == simulated}
-
-
-def _figure(name: str, item: Mapping[str, Any], entries: Mapping[UUID, Entry]) -> float | None:
-    if name in SCORE_SORTS:
-        return SCORE_SORTS[name](item)
-    return ENTRY_SORTS[name](entries[UUID(item["id"])])
-
-
-def _items(
-    scorer: Scorer, entries: Mapping[UUID, Entry], customers: Sequence[UUID] | None
-) -> dict[str, dict[str, Any]]:
-    """The scored items of `customers` (None: of everyone in `entries`), by id."""
-    states = scorer.states(customers)
-    wanted = entries if customers is None else customers
-    return {
-        str(who): {
-            **shapes.customer_item(who, entries[who]),
-            "simulated": entries[who].simulated > 0,
-            **scorer.scores(who, states),
-        }
-        for who in wanted
-    }

@@ -75,6 +75,11 @@ class Reading:
         """Every read model is folded through this position; 0 before the first."""
         return min(self._progress.values(), default=0)
 
+    @property
+    def progress(self) -> tuple[tuple[str, int], ...]:
+        """Each read model and how far it is folded: two readings that agree on it are alike."""
+        return tuple(sorted(self._progress.items()))
+
     def cursor(self) -> Cursor[Any]:
         """A cursor of plain binary tuples in this snapshot."""
         return self.connection.cursor(row_factory=tuple_row, binary=True)
@@ -101,6 +106,12 @@ class Reading:
             for name in names:
                 self._refold(name, histories, states[name])
         return states
+
+    def chunks(self) -> Iterator[Sequence[UUID]]:
+        """Everybody there is, a bounded number at a time."""
+        with self.cursor() as cursor:
+            everyone = [row[0] for row in cursor.execute(SQL["everyone"])]
+        return _chunks(everyone)
 
     def history(self, customer: UUID) -> list[Fact]:
         """One customer's facts within the window, through this reading's position, as they came."""

@@ -3,3 +3,6 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 
 -- name: progress
 SELECT name, position FROM read.progress
+
+-- name: everyone
+SELECT stream FROM read.customer_directory ORDER BY stream

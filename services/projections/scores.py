@@ -41,17 +41,21 @@ class Scorer:
 
     def __init__(self, reading: Reading, policy: Policy) -> None:
         """Score what `reading` shows under `policy`."""
-        self._reading = reading
+        self.reading = reading
         self._policy = policy
         self._at = reading.window.as_of
         self._feeds = newest_of_feeds(reading, policy, self._at)
 
-    def states(self, customers: Sequence[UUID] | None) -> States:
-        """The folded states of `customers` (None: of all) that scores are read from."""
-        states = self._reading.states(SCORED, customers)
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What the scores of everybody depend on: positions, instants and policy."""
+        return (self.reading.progress, self.reading.window, self._policy.version)
+
+    def states(self, more: Sequence[str], customers: Sequence[UUID]) -> States:
+        """The folded states of `customers` that scores are read from, and of `more` models."""
+        states = self.reading.states([*SCORED, *more], customers)
         if self._policy.version != DEFAULT_POLICY:
-            wanted = list(states[HEALTH]) if customers is None else customers
-            states[HEALTH] = {who: self._refold(who) for who in wanted}
+            states[HEALTH] = {who: self._refold(who) for who in customers}
         return states
 
     def scores(self, who: UUID, states: States) -> dict[str, Any]:
@@ -73,13 +77,13 @@ class Scorer:
     def health(self, who: UUID) -> Health:
         """One customer's health."""
         if self._policy.version == DEFAULT_POLICY:
-            state = self._reading.state(HEALTH, who)
+            state = self.reading.state(HEALTH, who)
         else:
             state = self._refold(who)
         return scoring.score(state, self._policy, self._at, self._feeds)
 
     def _refold(self, who: UUID) -> HealthState:
-        facts = scoring.in_order(self._reading.history(who), self._at)
+        facts = scoring.in_order(self.reading.history(who), self._at)
         return scoring.fold(facts, self._policy)
 
 

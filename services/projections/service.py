@@ -42,7 +42,7 @@ log = structlog.get_logger()
 BATCH = 3000
 """Facts folded in one transaction, at most."""
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 10.0
 RARE_COLLECTIONS = (200_000, 20, 100)
 """Thresholds of the garbage collector while folding."""
 TIMER_SECONDS = 1.0

@@ -96,6 +96,11 @@ class Platform:
         assert facts is not None
         return psycopg.connect(facts.conninfo(), autocommit=True)
 
+    def kill_database(self) -> None:
+        """kill -9 the embedded server, as a crash would."""
+        pid_file = next(self.data_dir.rglob("postmaster.pid"))
+        os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+
     def wait_until_folded(self) -> int:
         """Until every read model stands at the ledger's last position; answers it."""
         until = time.monotonic() + SETTLED_SECONDS

@@ -66,7 +66,7 @@ def sink() -> Iterator[Sink]:
             self.send_response(204)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Quiet."""
 
     server = Sink(("127.0.0.1", 0), Receiver)

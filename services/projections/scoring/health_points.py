@@ -47,7 +47,7 @@ def moment(policy: Policy, as_of: datetime, newest: Mapping[str, datetime] | Non
     """The moment of scoring. `newest`: per event type, the newest `occurred_at` of any customer.
 
     Without `newest` nothing is known about the feeds and none counts as dead; a feed that never
-    brought anything is not connected rather than dead.
+    brought anything is not connected rather than dead. No fact scored is newer than `newest`.
     """
     at = as_of.timestamp()
     if newest is None:

@@ -31,12 +31,12 @@ def days_late(data: Mapping[str, Any], _at: float, _due: float | None) -> float 
 
 
 def rating_share(data: Mapping[str, Any], _at: float, _due: float | None) -> float | None:
-    """A review's stars as a share of the most there are, 0 to 1."""
+    """A review's stars as a share of the most there are."""
     return _share(number(data.get("rating")), number(data.get("rating_max")))
 
 
 def score_share(data: Mapping[str, Any], _at: float, _due: float | None) -> float | None:
-    """A survey's answer as a share of its scale, 0 to 1."""
+    """A survey's answer as a share of its scale."""
     return _share(number(data.get("score")), number(data.get("scale_max")))
 
 
@@ -49,7 +49,7 @@ def promise_days_late(data: Mapping[str, Any], at: float, due: float | None) -> 
 def _share(part: float | None, whole: float | None) -> float | None:
     if part is None or whole is None or whole <= 0:
         return None
-    return min(max(part / whole, 0.0), 1.0)
+    return part / whole
 
 
 MEASURES: Mapping[str, Callable[[Mapping[str, Any], float, float | None], float | None]] = {

@@ -78,7 +78,11 @@ class Missed:
 
 
 class SignalState(NamedTuple):
-    """`told` is when what last moved the due time was recorded; `eased` when a kind last got better."""
+    """What is known. `done`: cleared signals, newest last.
+
+    `told` is when the fact that last moved the silence was recorded, `eased` when a kind last got
+    better.
+    """
 
     stream: str
     rhythm: Rhythm

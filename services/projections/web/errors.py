@@ -29,14 +29,13 @@ class LoginSpent(PageError):
 
     status = 401
     title = "This login address no longer works"
-    command = "rapport up --demo"
+    command = "rapport login"
 
     def __init__(self) -> None:
         super().__init__(
             "A login address works once and for an hour. This one was used before, is too old, or "
             "was not copied whole.",
-            "Open the newest address that was printed. To get a fresh one, stop the platform and "
-            "start it with make run, or in this way:",
+            "Whoever runs the platform makes a new one with:",
         )
 
 

@@ -110,9 +110,9 @@ def _problem(problem: Problem, message: Message) -> Response:
             title="Please sign in",
             words="These pages show customers, so they open only for people who signed in. "
             "A session lasts twelve hours.",
-            cure="Open the login address that was printed at the start. To get a fresh one, stop the "
-            "platform and start it with make run, or in this way:",
-            command="rapport up --demo",
+            cure="Open the login address that was printed at the start, or have whoever runs the "
+            "platform make a new one with:",
+            command="rapport login",
         )
         page.headers.update(problem.headers or {})
         return page

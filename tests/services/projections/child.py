@@ -17,7 +17,11 @@ from services.projections.discovery import find_read_models
 def main(conninfo: str) -> None:
     """Fold in small batches until SIGTERM or SIGKILL."""
     stop = Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    def end(_number: int, _frame: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
     service.BATCH = 20
     with Ledger.open(conninfo) as ledger:
         feed = LedgerFeed(ledger, conninfo)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from services.projections import routes
-from tests.services.projections.house import complaint, new_event, purchase
+from tests.services.projections.house import complaint, money, new_event, purchase
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -145,8 +145,7 @@ def test_wallet_share_is_unknown_until_there_is_evidence(house: House, ada: UUID
     [share] = house.read(f"{ADA}/wallet-share")["items"]
     assert (share["category"], share["basis"], share["value"]) == ("gifts", "unknown", None)
     assert share["next_question"]
-    data = {"category": "gifts", "period": "2025-Q4", "total": {"amount": "73.80"}}
-    data["total"]["currency"] = "GBP"
+    data = {"category": "gifts", "period": "2025-Q4", "total": money("73.80")}
     house.record(new_event(ada, "wallet.stated", "2026-01-02", data))
     house.fold()
     [share] = house.read(f"{ADA}/wallet-share")["items"]

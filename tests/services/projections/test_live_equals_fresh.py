@@ -155,12 +155,14 @@ def test_a_crash_between_any_two_statements_leaves_rows_and_checkpoint_agreeing(
 
     events = history(120, 6, seed=3)
     with Ledger.open(conninfo) as ledger:
-        ledger.append(events)
+        ledger.append(events[:60])
+        fold_on(conninfo, ledger, batch=25)
+        ledger.append(events[60:])
         monkeypatch.setattr(psycopg.Cursor, "execute", execute)
         for statement in range(1, 500):
             left[0] = statement
             try:
-                fold_on(conninfo, ledger, batch=40)
+                fold_on(conninfo, ledger, batch=60)
             except Crash:
                 continue
             break

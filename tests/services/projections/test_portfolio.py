@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
+from events.catalog import catalog
+from services.projections.timers import fire_due
+from services.projections.worker import Worker
 from tests.services.projections.house import NOW, complaint, new_event, purchase
 
 if TYPE_CHECKING:
@@ -172,3 +178,28 @@ def test_scores_read_from_rows_equal_scores_folded_again(
     rows = house.read("/customers", as_of=NOW.isoformat())
     known = house.read("/customers", as_of=NOW.isoformat(), known_at="2100-01-01T00:00:00Z")
     assert rows == known
+
+
+def test_a_signal_due_is_proposed_raised_folded_and_listed(house: House) -> None:
+    now = datetime.now(UTC)
+    ada = house.person("crm:ada")
+    house.record(complaint(ada, f"{now:%Y-%m-%dT%H:%M:%S}"))
+    worker = Worker.hire(house.conninfo, house.service.found, house.ledger, Event())
+    assert worker is not None
+    with worker:
+        worker.take(house.ledger.facts_after(0), now)
+        assert fire_due(worker, now) == 0
+        assert fire_due(worker, now + timedelta(days=5)) == 1
+        [(name, kind, data)] = worker.connection.execute(
+            "SELECT id, type, data FROM outbox.proposals"
+        ).fetchall()
+        proposed = orjson.loads(data)
+        assert catalog().check(kind, None, proposed) == []
+        at = proposed["due_at"].removesuffix("Z")
+        house.record(new_event(ada, kind, at, proposed, event_id=name, source="rapport/signals"))
+        worker.take(house.ledger.facts_after(1), now)
+    [signal] = house.read("/signals", as_of=f"{now + timedelta(days=5):%Y-%m-%dT%H:%M:%SZ}")[
+        "items"
+    ]
+    assert (signal["customer"], signal["kind"]) == (str(ada), "complaint_unresolved")
+    assert (signal["alerted"], signal["missed"]) == (True, False)

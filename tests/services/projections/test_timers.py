@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import psycopg
-import pytest
 
 from services.projections.timers import fire_due
 from services.projections.worker import Worker
 from tests.services.projections.tiny import NOW, START, MemoryLedger, customer, said, words
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def hire(conninfo: str, *facts: Any) -> Worker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.projections.discovery import Found
 from services.projections.errors import (
     BrokenReadModel,
     CheckpointMoved,
     FeedBroken,
     FoldFailed,
 )
+from services.projections.remembered import Remembered
 from services.projections.worker import Worker
 from tests.services.projections.tiny import (
     NOW,
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from events.facts import Fact
-    from services.projections.discovery import Found
 
 HISTORY = [said(1, 1, "a", 1), said(2, 2, "b", 2), said(3, 1, "c", 3), said(4, 1, "d", 4)]
 
@@ -217,6 +219,44 @@ def test_a_table_sql_that_makes_another_table_is_refused(conninfo: str) -> None:
     other = type(found)(found.model, found.table_sql.replace(b"words_v1", b"words_v7"))
     with pytest.raises(BrokenReadModel, match=r"does not make the table read\.words_v1"):
         hire(conninfo, MemoryLedger(), other)
+
+
+def test_what_is_remembered_of_busy_customers_is_bounded_and_changes_nothing(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.projections.worker.Remembered", lambda: Remembered(most=1))
+    facts = [said(at, at % 3, f"w{at}", at) for at in range(1, 13)]
+    with hire(conninfo, MemoryLedger(facts)) as worker:
+        for fact in facts:
+            worker.take([fact], NOW)
+    assert states(conninfo)[customer(1)] == (10, "002:w1 005:w4 008:w7 011:w10", 4, "w10")
+
+
+def test_a_failed_batch_leaves_nothing_in_memory(conninfo: str) -> None:
+    with hire(conninfo, MemoryLedger()) as worker:
+        worker.take([said(1, 1, "a", 1)], NOW)
+        with pytest.raises(FoldFailed):
+            worker.take([said(2, 1, "b", 2), said(3, 2, "boom", 3)], NOW)
+        worker.take([said(2, 1, "other", 2)], NOW)
+    assert states(conninfo)[customer(1)] == (2, "002:a 003:other", 2, "other")
+
+
+def test_a_later_version_is_filled_beside_the_active_one_which_goes_on_answering(
+    conninfo: str,
+) -> None:
+    with hire(conninfo, MemoryLedger(HISTORY), words()) as worker:
+        worker.take(HISTORY, NOW)
+    first = words()
+    later = Found(
+        replace(first.model, version=2), first.table_sql.replace(b"words_v1", b"words_v2")
+    )
+    with hire(conninfo, MemoryLedger(HISTORY), later) as worker:
+        assert worker.position == 0
+        worker.take(HISTORY[:1], NOW)
+    assert checkpoints(conninfo) == {"words_v1": 4, "words_v2": 1}
+    assert states(conninfo)[customer(1)][0] == 4
+    with psycopg.connect(conninfo) as connection:
+        assert connection.execute("TABLE read.progress").fetchall() == [("words", 4)]
 
 
 @given(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BOUGHT = bought("2011-03-01", "60.00")
 
-ROWS: tuple[tuple[str, Fact, Mapping[str, Any]], ...] = (
+CASES: tuple[tuple[str, Fact, Mapping[str, Any]], ...] = (
     (
         "A purchase is told in the sentence of its schema.",
         BOUGHT,

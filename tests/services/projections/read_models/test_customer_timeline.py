@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from services.projections.read_models.customer_timeline.cases import ROWS
+from services.projections.read_models.customer_timeline.cases import CASES
 from services.projections.read_models.customer_timeline.fold import read_model
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from events.facts import Fact
 
 
-@pytest.mark.parametrize(("fact", "expected"), [pytest.param(*row[1:], id=row[0]) for row in ROWS])
+@pytest.mark.parametrize(("fact", "expected"), [pytest.param(*row[1:], id=row[0]) for row in CASES])
 def test_a_fact_becomes_this_row(fact: Fact, expected: Mapping[str, Any]) -> None:
     row = read_model().row(fact)
     assert row is not None

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.projections.scoring.apportion import THOUSAND
+from services.projections.scoring.complaints import KEPT_COMPLAINTS
 from services.projections.scoring.examples import (
     ODD,
     SENSIBLE,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from events.facts import Fact
+    from services.projections.scoring.health_points import Moment
 
 POLICY = load_policy()
 Drawn = list[tuple[int, Template, int]]
@@ -107,18 +109,45 @@ def test_lines_sum_to_the_score_with_more_complaints_than_are_kept(
     sums_up(told(*facts), moment("2012-06-01"), None)
 
 
-@given(HISTORIES, HOURS)
-def test_the_lines_before_rounding_are_the_points_of_the_state(drawn: Drawn, hours: int) -> None:
-    as_of = moment("2011-01-01") + timedelta(hours=hours)
-    now = scoring_moment(POLICY, as_of, None)
+def unrounded_lines_are_the_points(facts: tuple[Fact, ...], now: Moment) -> None:
     explained = Explained(POLICY, now, say)
-    for each in in_order(history(drawn), as_of):
+    for each in facts:
         explained.read(each)
     totals: dict[str, float] = dict.fromkeys(POLICY.groups, 0.0)
     for line in explained.raw():
         totals[line.group] += line.points
 
     assert totals == pytest.approx(group_points(explained.state, POLICY, now), abs=1e-9)
+
+
+@given(HISTORIES, HOURS, HOURS)
+def test_the_lines_before_rounding_are_the_points_of_the_state(
+    drawn: Drawn, hours: int, dead: int
+) -> None:
+    as_of = moment("2011-01-01") + timedelta(hours=hours)
+    facts = tuple(in_order(history(drawn), as_of))
+    last = facts[-1].occurred_at if facts else as_of
+    newest = dict.fromkeys(POLICY.feed_of, last)
+    later = as_of + timedelta(hours=dead)
+
+    unrounded_lines_are_the_points(facts, scoring_moment(POLICY, later, newest))
+
+
+@pytest.mark.parametrize("step", [1, 7])
+@pytest.mark.parametrize("closing", [(), ("resolved",), ("responded", "resolved", "reopened")])
+def test_complaints_that_are_no_longer_kept_still_have_their_lines(
+    closing: tuple[str, ...], step: int
+) -> None:
+    facts = [bought("2010-12-31")]
+    for place in range(2 * KEPT_COMPLAINTS):
+        for hour, what in enumerate(("opened", *closing)):
+            at = moment("2011-01-01") + timedelta(days=step * place, hours=hour)
+            data = {"complaint_id": f"c{place}"}
+            facts.append(fact(at.isoformat(), f"complaint.{what}", data))
+    as_of = moment("2012-01-01")
+
+    unrounded_lines_are_the_points(told(*facts), scoring_moment(POLICY, as_of, None))
+    sums_up(told(*facts), as_of, None)
 
 
 def test_every_line_says_what_it_comes_from() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,7 @@ from services.projections.scoring.examples import (
     told,
 )
 from services.projections.scoring.health import fold, in_order, score
-from services.projections.scoring.policy_reader import load_policy
+from services.projections.scoring.policy_reader import load_policy, parse_policy
 
 if TYPE_CHECKING:
     from events.facts import Fact
@@ -242,13 +243,91 @@ def test_a_dead_feed_never_raises_a_score(
     state = fold(facts, POLICY)
     kept = {name: rest for name, rest in state.sums.items() if name in FED}
     state = state._replace(sums=kept)
-    first = score(state, POLICY, dead + timedelta(days=days), newest).value
-    second = score(state, POLICY, dead + timedelta(days=days + later), newest).value
+    first = score(state, POLICY, dead + timedelta(days=days), newest)
+    second = score(state, POLICY, dead + timedelta(days=days + later), newest)
 
-    assert first is not None
-    assert second is not None
-    assert second <= first
+    assert first.value is not None
+    assert second.value is not None
+    assert second.value <= first.value
+    assert all(points <= first.groups[name] for name, points in second.groups.items())
 
 
 FED = {rule.name for rule in POLICY.rules if rule.type in POLICY.feed_of}
 """Rules whose events come by a feed that the policy watches."""
+
+
+def test_bad_points_of_a_dead_feed_stay_and_those_of_a_live_one_fade() -> None:
+    late = {"promised_at": "2011-03-01T00:00:00Z", "delivered_at": "2011-03-20T00:00:00Z"}
+    contacts = [fact(f"2011-03-{day:02}", "contact.handled") for day in range(5, 9)]
+    facts = told(*BUYER, *contacts, fact("2011-03-20", "delivery.completed", late))
+    state = fold(facts, POLICY)
+    as_of = moment("2012-03-01")
+    live = {"contact.handled": as_of, "delivery.completed": as_of}
+    gone = {name: moment("2011-03-20") for name in live}
+    alive = score(state, POLICY, as_of, live).groups["experience"]
+    dead = score(state, POLICY, as_of, gone).groups["experience"]
+
+    assert alive > Decimal("-0.2")
+    assert dead == Decimal("-3.568")
+
+
+def test_many_contacts_stay_many_while_the_feed_is_dead() -> None:
+    text = (files("services.projections") / "policies" / "default-1.yaml").read_text()
+    hasty = parse_policy(text.replace("stale_after_days: 45", "stale_after_days: 5", 1))
+    contacts = [fact(f"2011-03-{day:02}", "contact.handled") for day in range(5, 9)]
+    state = fold(told(*BUYER, *contacts), hasty)
+    newest = {"contact.handled": moment("2011-03-08")}
+    shown = score(state, hasty, moment("2011-09-01"), newest)
+
+    assert shown.groups["experience"] == Decimal(-8)
+
+
+def test_only_the_newest_contacts_decide_about_the_threshold() -> None:
+    old = [fact(f"2010-03-{day:02}", "contact.handled") for day in range(5, 10)]
+    new = [fact(f"2011-03-{day:02}", "contact.handled") for day in range(5, 9)]
+
+    assert cost(*old, *new, at="2011-03-15") == 8
+    assert cost(*old, *new[:3], at="2011-03-15") == 0
+
+
+def test_a_promise_never_made_is_not_moved_and_one_made_is_made_once() -> None:
+    moved = fact("2011-03-05", "promise.renegotiated", promised("2011-03-05", "2011-03-06").data)
+    made = promised("2011-03-05", "2011-05-01")
+
+    assert cost(moved, at="2011-03-20") == 0
+    assert cost(made, promised("2011-03-06", "2011-03-07"), at="2011-03-20") == 0
+    assert cost(made, moved, at="2011-03-20") > 0
+
+
+def test_a_promise_is_kept_when_it_says_it_was() -> None:
+    made = promised("2011-03-05", "2011-03-10")
+    told_late = {"promise_id": "p1", "kept_at": "2011-03-09T00:00:00Z"}
+    in_time = cost(made, fact("2011-03-20", "promise.kept", told_late), at="2011-03-20")
+
+    assert in_time == Decimal("-2.500")
+
+
+def test_a_dissatisfied_customer_is_hardly_recovered() -> None:
+    opened = complained("2011-03-10")
+    refund = {"complaint_id": "c1", "outcome": "refunded"}
+    unhappy = fact("2011-03-12", "complaint.resolved", {**refund, "satisfied": False})
+    happy = fact("2011-03-12", "complaint.resolved", {**refund, "satisfied": True})
+
+    assert cost(opened, unhappy, at="2011-03-13") > 2 * cost(opened, happy, at="2011-03-13")
+    assert cost(opened, unhappy, at="2011-03-13") < cost(opened, at="2011-03-13")
+
+
+def test_returns_alone_tell_no_rhythm() -> None:
+    as_of = moment("2011-03-13")
+    back = fact("2011-03-12", "purchase.returned", {"order_id": "a"})
+
+    assert score(fold(told(back), POLICY), POLICY, as_of).status == "insufficient_data"
+
+
+def test_a_flag_is_not_a_number() -> None:
+    def worth(*, outside: object) -> Decimal:
+        data = {"rating": 5, "rating_max": 5, "outside": outside}
+        return -cost(fact("2011-03-10", "review.published", data), at="2011-03-10")
+
+    assert worth(outside=1) == 3
+    assert worth(outside=True) == 5

@@ -301,3 +301,23 @@ def test_a_return_long_after_does_not_turn_a_due_silence_into_a_missed_one() -> 
     back = returned("2011-09-01", "1.00", order="order-2011-03-02")
 
     assert only(folded(*MONTHLY, back), "2011-09-02").type == "churn_signal.raised"
+
+
+def test_between_the_clear_level_and_the_raise_level_an_open_signal_stays() -> None:
+    """Bought on 20 April, at a gap of 47 days: on 21 July it is neither long nor over."""
+    raised = recorded(only(folded(*MONTHLY), DUE))
+    state = folded(*MONTHLY, raised, bought("2011-04-20", recorded="2011-08-01"))
+
+    assert signals.proposals(state, moment("2011-08-02")) == []
+    assert kinds(state, "2011-08-02") == ["silence"]
+
+
+def test_a_signal_cleared_by_hand_was_told_and_is_not_missed() -> None:
+    raised = recorded(only(folded(*MONTHLY), DUE))
+    data = {"signal_id": raised.data["signal_id"], "kind": "silence", "reason": "called"}
+    by_hand = fact("2011-07-25", "churn_signal.cleared", data)
+    silent = folded(*MONTHLY, raised, by_hand)
+    back = folded(*MONTHLY, raised, by_hand, bought("2011-08-01"))
+
+    assert signals.proposals(silent, moment("2012-01-01")) == []
+    assert signals.missed(back) == {}

@@ -260,3 +260,26 @@ def test_days_and_categories_are_bounded() -> None:
     assert len(wide.categories) == KEPT_CATEGORIES
     assert len(long.own) == 1
     assert max(long.own) - min(long.own) < KEPT_DAYS
+
+
+def test_categories_beyond_the_limit_are_the_same_in_any_order() -> None:
+    many = [
+        bought("2011-01-05", category=f"category-{number:03}")
+        for number in range(KEPT_CATEGORIES + 5)
+    ]
+
+    assert pack(fold(step, NO_WALLET, told(*reversed(many)))) == pack(
+        fold(step, NO_WALLET, told(*many))
+    )
+
+
+def test_a_part_of_a_year_is_less_sure_than_the_whole() -> None:
+    spent, at = bought("2011-01-05", "30.00"), "2011-03-14T12:00"
+    gone_by = stated("2011-01-10", "2011-01-01/2011-03-14", "240.00")
+    part = seen(spent, stated("2011-01-10", "2011", "1200.00"), at=at)["gifts"]
+    whole = seen(spent, gone_by, at=at)["gifts"]
+
+    assert part.value == whole.value
+    assert part.high is not None
+    assert whole.high is not None
+    assert part.high > whole.high
