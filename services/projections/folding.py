@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from services.projections.errors import FeedBroken, FoldFailed
-from services.projections.tables import ROW_COLUMNS, StateRow
+from services.projections.rows import ROW_COLUMNS, StateRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

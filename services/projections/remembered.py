@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from services.projections.tables import StateRow, Table
+    from services.projections.rows import StateRow
+    from services.projections.tables import Table
 
 MOST_CUSTOMERS = 4096
 """Rows remembered of each table: a bound on memory, some tens of kilobytes a customer."""

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 # FastAPI reads the annotations of routes at run time, so these are no type-checking imports.
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request  # noqa: TC002
+from starlette.requests import Request  # noqa: TC002 - read at run time by FastAPI
 from starlette.responses import Response
 
 from events.errors import FieldError
@@ -128,6 +128,7 @@ def build_router(service: ProjectionService) -> APIRouter:
     router = APIRouter(prefix="/v1")
     guard = _guard(answers)
     _customer_routes(router, answers, guard)
+    _finding_routes(router, answers, guard)
     _health_routes(router, answers, guard)
     _list_routes(router, answers, guard)
     return router
@@ -161,6 +162,10 @@ def _customer_routes(router: APIRouter, answers: Answers, guard: Guard) -> None:
         return _one(
             request, answers, ref, lambda who: answers.timeline(who, **asked.window, **rest)
         )
+
+
+def _finding_routes(router: APIRouter, answers: Answers, guard: Guard) -> None:
+    may = guard(Action.READ_CUSTOMER)
 
     @router.get("/customers/{ref}/wallet-share", tags=["customers"], dependencies=may)
     def wallet_share(request: Request, ref: Ref, asked: Annotated[Asked, Depends()]) -> Response:

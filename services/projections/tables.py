@@ -16,10 +16,10 @@ from psycopg.rows import tuple_row
 from infra.plumbing.queries import Queries
 from services.projections.errors import BrokenReadModel
 from services.projections.read_model import StateModel
+from services.projections.rows import ROW_COLUMNS, STATE_COLUMNS, StateRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
     from typing import LiteralString
     from uuid import UUID
 
@@ -29,23 +29,6 @@ if TYPE_CHECKING:
     from services.projections.read_model import ReadModel
 
 SQL = Queries.beside("services.projections", "tables.sql")
-STATE_COLUMNS = ("stream", "position", "last_occurred_at", "state")
-"""What the worker itself writes into a state row; the model's typed columns follow."""
-ROW_COLUMNS = ("stream", "position", "occurred_at", "recorded_at")
-"""What the worker itself writes into a row per event."""
-
-
-@dataclass(frozen=True, slots=True)
-class StateRow:
-    """One customer's folded state as it stands in the table.
-
-    `position`: folded through it. `last_occurred_at`: of the latest fact folded in.
-    """
-
-    stream: UUID
-    position: int
-    last_occurred_at: datetime
-    state: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from services.projections.read_model import Proposal
-    from services.projections.tables import StateRow, Table
+    from services.projections.rows import StateRow
+    from services.projections.tables import Table
 
 SQL = Queries.beside("services.projections", "timers.sql")
 AT_ONCE = 500

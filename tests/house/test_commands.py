@@ -1,6 +1,6 @@
 """Every command that stands in a page is run, word for word, against a real platform.
 
-A page is run from top to bottom in one shell, in an empty folder with a fresh platform on it. Two
+A page is run from top to bottom in one shell, in a folder with a fresh platform on it. Two
 things differ from a reader's terminal: the port, and that an answer other than the one the page
 names stops the shell. What would take too long here is on a list with the test that covers it.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +19,9 @@ from tests.house.pages import Block, blocks, pages, text_of
 from tests.house.promises import is_a_test
 from tests.house.source import ROOT
 from tests.journeys.conftest import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 USUAL_PORT = "http://127.0.0.1:8080"
 ELSEWHERE = {
@@ -77,13 +80,20 @@ def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A fresh platform on the folder `.rapport` of the folder in which the pages are run."""
+    started = Platform(tmp_path_factory.mktemp("reader") / ".rapport")
+    started.start()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
 @pytest.mark.parametrize("page", [page for page in pages() if has_commands(page)])
-def test_the_commands_of_a_page_do_what_it_says(page: str, tmp_path: Path) -> None:
-    platform = Platform(tmp_path / ".rapport")
-    with ExitStack() as stack:
-        platform.start()
-        stack.callback(platform.stop)
-        done = run(script(page, platform.url), tmp_path)
+def test_the_commands_of_a_page_do_what_it_says(page: str, platform: Platform) -> None:
+    done = run(script(page, platform.url), platform.data_dir.parent)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 

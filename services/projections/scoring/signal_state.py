@@ -222,7 +222,7 @@ def _bought(state: SignalState, fact: Fact, policy: Policy) -> SignalState:
             state = _left_behind(state, _silence(state, policy), at)
         eased = {**eased, SILENCE: max(at, eased.get(SILENCE, at))}
     simulated = state.simulated or fact.simulated
-    return state._replace(rhythm=moved, told=told, simulated=simulated, eased=eased)
+    return SignalState(state.stream, moved, told, simulated, *state[4:7], eased, *state[8:])
 
 
 def _left_behind(state: SignalState, candidate: Candidate | None, at: float) -> SignalState:
