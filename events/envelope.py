@@ -57,8 +57,8 @@ class Envelope:
     datacontenttype: str
 
 
-def canonical(obj: Mapping[str, Any]) -> bytes:
-    """Give the same bytes for the same JSON object, whatever the order of its names.
+def canonical(obj: object) -> bytes:
+    """Give the same bytes for the same JSON value, whatever the order of its names.
 
     Raises orjson.JSONEncodeError for what is not JSON (a lone surrogate, an over-deep value).
     """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -28,6 +29,15 @@ from infra.plumbing.settings import ENV_PREFIX, Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# Laws are tried by what they find, never by how long the machine took: on a fresh clone hypothesis
+# first builds its tables of characters, and tests share two cores with others.
+hypothesis.settings.register_profile(
+    "rapport",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("rapport")
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
 ENOUGH_BYTES = 2_000_000_000

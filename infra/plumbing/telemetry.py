@@ -1,7 +1,7 @@
 """The door for logs: one JSON object a line on standard error, of fields named here and no others.
 
-Customers' data never reaches a log by accident: a field that is not on the list is dropped, and its
-name is told once in `dropped`; an exception is named by its class, since its words may repeat a row.
+No customer's value reaches a log by accident: a field that is not on the list is dropped, and its
+name is told once in `dropped`; an exception is named by its class, as its words may repeat a row.
 What libraries log in their own way is told as their fixed text without the values.
 """
 
@@ -68,7 +68,7 @@ def configure_logging(level: str) -> None:
             only_allowed,
             structlog.processors.JSONRenderer(serializer=_json),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -1,6 +1,6 @@
 """What the sender of events is told: the shapes of the contract, from what became of each event.
 
-Pure. `leaf` is standard base64; `customer` is the customer's UUID.
+Values in, a response out. `leaf` is standard base64; `customer` is the customer's UUID.
 """
 
 from __future__ import annotations

@@ -38,6 +38,8 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_AHEAD: Final = timedelta(minutes=5)
 """How far ahead of our clock an event's time may lie."""
 OWN_SOURCE: Final = "rapport"
+OWN_DOMAIN: Final = "system"
+"""Conclusions such as churn signals: nobody outside may record one."""
 """The platform's own source and, before a slash, the first part of its others."""
 _MAX_ID_CHARS: Final = 256
 
@@ -222,13 +224,16 @@ def _id_of(value: object) -> str | None:
 
 
 def foreign(item: Item, source: str | None) -> Item:
-    """`item`, rejected if its source is the platform's own or not the one this key writes for."""
+    """`item`, rejected if the platform alone says such things, or the key writes for another."""
     if isinstance(item, Rejected):
         return item
     sent = item.envelope.source
     if sent.partition("/")[0] == OWN_SOURCE:
         cure = "Name the system that the event comes from."
         error = FieldError("/source", "Sources that begin so are the platform's own.", cure)
+    elif item.kind.domain == OWN_DOMAIN:
+        cure = "Send the touchpoints that lead to it; the platform draws its own conclusions."
+        error = FieldError("/type", "Events of this type are made by the platform alone.", cure)
     elif source is not None and sent != source:
         cure = "Send the source the key was made for, or make a key for this one."
         error = FieldError("/source", "The key writes for another source.", cure)

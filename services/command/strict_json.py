@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
 
+from events.envelope import canonical
 from events.errors import FieldError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _broken(raw: bytes, error: orjson.JSONDecodeError) -> BrokenJson:
 def write_json(value: object) -> bytes | None:
     """`value` as JSON with sorted members, or None if it is nested deeper than MAX_NESTING."""
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return canonical(value)
     except orjson.JSONEncodeError:
         return None
 

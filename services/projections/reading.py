@@ -113,6 +113,11 @@ class Reading:
             everyone = [row[0] for row in cursor.execute(SQL["everyone"])]
         return _chunks(everyone)
 
+    def with_open_signals(self) -> Sequence[UUID]:
+        """Customers whose latest state has a signal open that was raised."""
+        with self.cursor() as cursor:
+            return [row[0] for row in cursor.execute(SQL["with_open_signals"])]
+
     def history(self, customer: UUID) -> list[Fact]:
         """One customer's facts within the window, through this reading's position, as they came."""
         return _through(self._histories([customer])[customer], self.position)

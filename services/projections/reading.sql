@@ -6,3 +6,6 @@ SELECT name, position FROM read.progress
 
 -- name: everyone
 SELECT stream FROM read.customer_directory ORDER BY stream
+
+-- name: with_open_signals
+SELECT stream FROM read.churn_signals WHERE open_signals > 0 ORDER BY stream

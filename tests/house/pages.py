@@ -1,4 +1,4 @@
-"""The written pages as values: their links, and the commands that stand in them for a reader to run."""
+"""The written pages as values: their links, and the commands in them that a reader may run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USUAL_ANSWER = "2.."
 
 @dataclass(frozen=True)
 class Block:
-    """A block of commands: `line` of its fence, and the HTTP status its calls must be answered with."""
+    """Commands: the `line` of their fence, and the HTTP status that answers their calls."""
 
     line: int
     commands: str

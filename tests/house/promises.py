@@ -1,4 +1,4 @@
-"""The promises in the words in which they may be given, and whether a test named somewhere exists."""
+"""The promises in the words in which they may be given, and whether a named test exists."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ WORDS = {
     "P7": "Each alert is delivered at least once, always with the same id",
     "P8": "A poison event stops no other customer",
     "P9": (
-        "Any change, removal or insertion under a checkpoint that an outsider holds is found offline"
+        "Any change, removal or insertion under a checkpoint that an outsider holds is found "
+        "offline"
     ),
     "P10": "A customer's replay is provably complete",
     "P11": "Erasure is provable, the log still verifies, the person does not come back",
     "P12": "A role reaches only what it may",
     "P13": "Forged, replayed and inward-pointing calls are refused",
     "P14": (
-        "Recovery needs no human: caught up within 30 s after the fault ends; bounded connections and "
-        "memory"
+        "Recovery needs no human: caught up within 30 s after the fault ends; bounded connections "
+        "and memory"
     ),
     "P15": "Data, exports and checkpoints of every released version keep working",
 }

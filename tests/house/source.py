@@ -1,4 +1,4 @@
-"""The source tree as values, for the tests that hold it to its rules. Reads files, judges nothing."""
+"""The source tree as values, for the tests that hold it to its rules. It judges nothing."""
 
 from __future__ import annotations
 

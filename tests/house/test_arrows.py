@@ -1,4 +1,4 @@
-"""Arrows point one way: rapport -> services -> infra -> events, and no room leans on its neighbour."""
+"""Arrows point one way, rapport -> services -> infra -> events; no room leans on its neighbour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READ_MODELS = "services/projections/read_models/"
-LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+LINT = (
+    "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+)
 NEEDED = (*PRODUCT, *(f"services/{name}" for name in ("command", "projections", "notifier")))
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 USUAL_PORT = "http://127.0.0.1:8080"
 ELSEWHERE = {
-    "make run": "tests/journeys/test_make_run.py::test_make_run_goes_from_nothing_to_scores",
+    "make run": (
+        "tests/journeys/test_demo.py::test_real_purchases_become_health_wallet_share_and_alerts"
+    ),
     "make test": "this is it",
     "rapport up --port 8080 --data-dir .rapport": (
         "tests/journeys/test_one_customer.py"
@@ -118,6 +120,12 @@ def test_every_target_named_in_the_pages_is_there(target: str) -> None:
     command = ["make", "--dry-run", "--old-file=.venv/.ready", target]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_make_run_is_the_command_that_its_journey_starts() -> None:
+    command = ["make", "--dry-run", "--old-file=.venv/.ready", "run"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].endswith("rapport up --demo")
 
 
 def test_make_alone_prints_every_target() -> None:

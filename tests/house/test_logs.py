@@ -1,4 +1,4 @@
-"""What may be logged is a list: every log call uses fields on it, and no call logs an exception's words.
+"""What may be logged is a list: log calls use fields on it, and none logs an exception's words.
 
 An exception's text can hold a customer's values (a database repeats the row it refused), so calls
 name the exception's class. The event itself is a fixed text: values stand in fields alone.
@@ -59,9 +59,11 @@ def faults(source: Source) -> list[str]:
             found.append(f"{place} calls {method}, which is not known here")
         elif method in LEVELS and not (len(call.args) == 1 and _is_fixed(call.args[0])):
             found.append(f"{place} has no fixed text as its event")
-        for keyword in call.keywords:
-            if keyword.arg not in ALLOWED_FIELDS:
-                found.append(f"{place} logs {keyword.arg or '**'}, which is not on the list")
+        found.extend(
+            f"{place} logs {keyword.arg or '**'}, which is not on the list"
+            for keyword in call.keywords
+            if keyword.arg not in ALLOWED_FIELDS
+        )
     return found
 
 

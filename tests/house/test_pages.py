@@ -1,4 +1,4 @@
-"""The pages are true: promises name their tests, paths and links exist, the changelog keeps its form."""
+"""The pages are true: promises name their tests, links lead somewhere, forms are kept."""
 
 from __future__ import annotations
 

@@ -111,7 +111,9 @@ def faults_of(start: Source, tree: Mapping[str, Source]) -> list[str]:
         fresh = imported(source, tree) - seen
         seen |= fresh
         waiting.extend(tree[name] for name in fresh)
-    return [fault if fault.startswith(start.path) else f"{start.path} -> {fault}" for fault in faults]
+    return [
+        fault if fault.startswith(start.path) else f"{start.path} -> {fault}" for fault in faults
+    ]
 
 
 def by_module(found: Iterable[Source]) -> dict[str, Source]:
@@ -163,7 +165,9 @@ def test_a_door_behind_another_module_is_found() -> None:
 
 
 def test_types_alone_are_no_door() -> None:
-    text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from psycopg import Connection\n"
+    text = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from psycopg import Connection\n"
+    )
     assert faults_of(Source("events/typed.py", text), {}) == []
 
 

@@ -1,4 +1,4 @@
-"""Nothing grows in the dark: limits on functions and files, and a ratchet that only turns one way."""
+"""Nothing grows in the dark: limits on functions and files, and a ratchet that turns one way."""
 
 from __future__ import annotations
 

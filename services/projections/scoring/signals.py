@@ -181,6 +181,8 @@ def _raise(
     stake = value_at_stake(state, policy)
     if stake is not None:
         data["value_at_stake"] = stake
+    if candidate.simulated:
+        data["simulated"] = True
     return Proposal(f"{key}/raised", stream, RAISED, due, data)
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 
-# FastAPI reads the annotations of a route at run time.
-from starlette.requests import Request  # noqa: TC002
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads it at run time
 from starlette.responses import Response
 
 HASH_CHARS = 16

@@ -292,3 +292,9 @@ def test_every_other_person_named_in_an_event_is_found_with_its_pointer() -> Non
         Identifier("email", "bob@example.org"): "/data/referred",
         Identifier("crm", "1"): "/data/parties/0/identifier",
     }
+
+
+def test_nobody_outside_may_record_what_the_platform_concludes() -> None:
+    kind = catalog().latest("churn_signal.raised")
+    item = foreign(accepted(complaint(type=kind.type, data=kind.examples[0])), None)
+    assert pointers(item) == ["/type"]

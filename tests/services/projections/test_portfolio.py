@@ -164,6 +164,22 @@ def test_signals_of_everyone_tell_alerted_and_missed_apart(
     assert second["next"] is None
 
 
+def test_open_signals_now_are_those_that_were_raised_and_not_cleared(
+    house: House, people: dict[str, UUID]
+) -> None:
+    for name in ("silent", "happy"):
+        data = {"signal_id": f"s-{name}", "kind": "silence", "due_at": "2026-02-05T00:00:00Z"}
+        house.record(new_event(people[name], "churn_signal.raised", "2026-02-05", data))
+    cleared = {"signal_id": "s-happy", "kind": "silence"}
+    house.record(new_event(people["happy"], "churn_signal.cleared", "2026-02-20", cleared))
+    house.fold()
+    now = house.read("/signals")["items"]
+    assert [(item["signal_id"], item["alerted"]) for item in now] == [("s-silent", True)]
+    before = house.read("/signals", as_of="2026-02-10T00:00:00Z", kind="silence")["items"]
+    assert {item["signal_id"] for item in before} == {"s-silent", "s-happy"}
+    assert house.read("/signals", kind="promise_broken")["items"] == []
+
+
 def test_progress_tells_what_is_recorded_and_what_is_folded(
     house: House, people: dict[str, UUID]
 ) -> None:

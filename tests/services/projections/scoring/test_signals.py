@@ -207,9 +207,12 @@ def test_what_got_better_before_anybody_was_told_is_counted() -> None:
 
 def test_a_signal_of_made_up_facts_says_so() -> None:
     made_up = replace(complained("2011-03-01", "a", "high"), source="simulator/sample-7")
-    reason = only(folded(made_up), "2011-03-05").data["reason"]
+    data = only(folded(made_up), "2011-03-05").data
 
-    assert reason.startswith("Simulated data: A complaint of high severity is not resolved")
+    assert data["reason"].startswith("Simulated data: A complaint of high severity is not")
+    assert data["simulated"] is True
+    real = only(folded(complained("2011-03-01", "a", "high")), "2011-03-05").data
+    assert "simulated" not in real
 
 
 def test_a_signal_of_an_unknown_kind_is_shown_while_open() -> None:
