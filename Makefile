@@ -41,5 +41,5 @@ schemas: setup ## List every kind of event the platform knows
 	@$(RUN)/rapport list schemas
 
 clean: ## Remove what setup and tests made; the data folder .rapport stays
-	rm -rf $(VENV) .tools .pytest_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) .tools .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

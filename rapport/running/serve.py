@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -136,10 +138,23 @@ def serve(app: FastAPI, taken: socket.socket, on_ready: Callable[[], None]) -> N
 
 
 @contextmanager
-def in_background(works: Sequence[tuple[str, Callable[[Event], Any]]]) -> Generator[Event]:
-    """Run loops in threads for the length of a `with`; each takes the event that ends it."""
+def in_background(works: Sequence[tuple[str, Callable[[Event], object]]]) -> Generator[Event]:
+    """Run loops in threads for the length of a `with`; each takes the event that ends it.
+
+    A loop that fails ends the program in good order (SIGTERM to ourselves), and its error is
+    raised at the end of the `with`: half a platform must not go on as if it were whole.
+    """
     stop = Event()
-    threads = [Thread(target=work, args=(stop,), name=name, daemon=True) for name, work in works]
+    failures: list[BaseException] = []
+
+    def guarded(work: Callable[[Event], object]) -> None:
+        try:
+            work(stop)
+        except BaseException as failure:  # noqa: BLE001 - raised again by whoever waits for us
+            failures.append(failure)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threads = [Thread(target=guarded, args=(work,), name=name, daemon=True) for name, work in works]
     for thread in threads:
         thread.start()
     try:
@@ -148,3 +163,5 @@ def in_background(works: Sequence[tuple[str, Callable[[Event], Any]]]) -> Genera
         stop.set()
         for thread in threads:
             thread.join()
+    if failures:
+        raise failures[0]
