@@ -24,7 +24,7 @@ def build() -> typer.Typer:
     """The program with every command found in `rapport/commands/`."""
     app = typer.Typer(
         name="rapport",
-        help="An event-sourced customer relationship platform with a provable ledger.",
+        help="An event-sourced customer relationship platform over an append-only ledger.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )

@@ -69,7 +69,9 @@ def build_app(
     app = FastAPI(
         title="Rapport",
         version=VERSION,
-        summary="Customer relationships as a provable history of events.",
+        summary="Customer relationships as a history of events.",
+        docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
+        redoc_url=None,
     )
     access = Access(house.pool)
     problems.install(app)

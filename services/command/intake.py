@@ -38,9 +38,9 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_AHEAD: Final = timedelta(minutes=5)
 """How far ahead of our clock an event's time may lie."""
 OWN_SOURCE: Final = "rapport"
+"""The platform's own source and, before a slash, the first part of its others."""
 OWN_DOMAIN: Final = "system"
 """Conclusions such as churn signals: nobody outside may record one."""
-"""The platform's own source and, before a slash, the first part of its others."""
 _MAX_ID_CHARS: Final = 256
 
 

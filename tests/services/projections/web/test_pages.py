@@ -100,7 +100,7 @@ def test_a_login_address_opens_one_session_and_goes_to_the_portfolio(
     assert title(visitor.get("/").text) == "Portfolio"
     again = visitor.get("/login", params={"token": token})
     assert again.status_code == 401
-    assert "rapport up" in again.text
+    assert "rapport login" in again.text
     assert token not in again.text
 
 
