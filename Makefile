@@ -35,7 +35,7 @@ format: setup ## Format and mend what can be mended
 	$(RUN)/ruff check --fix
 
 test-faults: setup ## The long form of the fault tests: more kills, more minutes
-	RAPPORT_TEST_KILLS=200 $(RUN)/pytest -m faults --timeout 3000
+	RAPPORT_TEST_KILLS=200 $(RUN)/pytest -m faults
 
 schemas: setup ## List every kind of event the platform knows
 	@$(RUN)/rapport list schemas

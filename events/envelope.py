@@ -124,15 +124,19 @@ def _spec_version(value: object) -> str:
 
 
 def _id(value: object) -> str:
-    text = _text(value, MAX_TEXT)
-    if _EMAIL_WITHIN.search(text):
-        cure = "Send an opaque id, for example a hash of it: an id is kept for ever, unsealed."
-        raise BadAttribute("The id holds what looks like an e-mail address.", cure)
-    return text
+    cure = "Send an opaque id, for example a hash of it: an id is kept for ever, unsealed."
+    return _no_email(_text(value, MAX_TEXT), "The id", cure)
 
 
 def _source(value: object) -> str:
-    return _text(value, MAX_TEXT)
+    cure = "Name the system that sends the event: a source is kept for ever, unsealed."
+    return _no_email(_text(value, MAX_TEXT), "The source", cure)
+
+
+def _no_email(text: str, what: str, cure: str) -> str:
+    if _EMAIL_WITHIN.search(text):
+        raise BadAttribute(f"{what} holds what looks like an e-mail address.", cure)
+    return text
 
 
 def _type(value: object) -> str:
@@ -234,4 +238,6 @@ def _extension_value(value: object) -> str | int | bool:
     if isinstance(value, int | float | list | dict):
         cure = "Send text, a whole number of 32 bits, or true or false."
         raise BadAttribute("The attribute is of a kind that CloudEvents does not have.", cure)
-    return "" if value == "" else _text(value, MAX_EXTENSION_TEXT)
+    cure = "Leave it out, or send it in a personal field of data: an attribute is kept unsealed."
+    text = "" if value == "" else _text(value, MAX_EXTENSION_TEXT)
+    return _no_email(text, "The attribute", cure)

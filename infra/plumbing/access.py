@@ -92,7 +92,7 @@ ACTIONS: Final[Mapping[Action, frozenset[Role]]] = MappingProxyType(
         Action.RECORD_EVENTS: frozenset({Role.EMITTER, Role.ADMIN}),
         Action.READ_PORTFOLIO: frozenset({Role.MARKETER, Role.AGENT, Role.ADMIN}),
         Action.READ_CUSTOMER: frozenset(
-            {Role.MARKETER, Role.AGENT, Role.STEWARD, Role.AUDITOR, Role.PRIVACY, Role.ADMIN}
+            {Role.MARKETER, Role.AGENT, Role.AUDITOR, Role.PRIVACY, Role.ADMIN}
         ),
         Action.READ_SIGNALS: frozenset({Role.MARKETER, Role.AGENT, Role.ADMIN}),
         Action.READ_HISTORY: frozenset({Role.AUDITOR, Role.PRIVACY, Role.ADMIN}),

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rapport.options import DataDir, Json, Key, Url, client_for
@@ -20,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 def explain(
     ref: Annotated[str, typer.Argument(help="A customer UUID, or kind:value.")],
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Explain the score then.")] = None,
     since: Annotated[str | None, typer.Option("--from", help="Explain the change since.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Explain the change until.")] = None,
     url: Url = None,
@@ -28,7 +30,8 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Explain a customer's health, or how it changed between two times (RFC 3339)."""
-    times = {name: text for name, text in (("from", since), ("to", until)) if text}
+    given = {"as_of": as_of, "from": since, "to": until}
+    times = {name: text for name, text in given.items() if text}
     with client_for(url, key, data_dir) as client:
         answer = client.get(f"/v1/customers/{quote(ref, safe='')}/health/explain", times)
     if as_json:
@@ -43,16 +46,28 @@ def _print_score(answer: dict[str, Any]) -> None:
     table = Table("points", "group", "when", "because", box=None)
     for line in answer["contributions"]:
         when = (line["occurred_at"] or "")[:10]
-        table.add_row(line["points"], line["group"] or "", when, line["sentence"])
+        made_up = " (simulated)" if line["simulated"] else ""
+        table.add_row(line["points"], line["group"] or "", when, escape(line["sentence"] + made_up))
     console = Console()
     console.print(table)
-    console.print(f"health {answer['value']}", highlight=False)
+    known = f"status {answer['status']}, coverage {answer['coverage']:.0%}"
+    console.print(f"health {_shown(answer)} as of {answer['as_of']} ({known})", highlight=False)
 
 
 def _print_change(answer: dict[str, Any]) -> None:
     table = Table("points", "because of", box=None)
-    for cause, points in answer["split"].items():
+    split: dict[str, str] = answer["split"] or {}
+    for cause, points in split.items():
         table.add_row(points, cause)
     console = Console()
     console.print(table)
-    console.print(f"{answer['from']} -> {answer['to']}: {answer['change']}", highlight=False)
+    start, end = answer["from"], answer["to"]
+    console.print(
+        f"health {_shown(start)} on {start['as_of']} -> {_shown(end)} on {end['as_of']}: "
+        f"{answer['change'] or 'unknown'}",
+        highlight=False,
+    )
+
+
+def _shown(score: dict[str, Any]) -> str:
+    return "unknown" if score["value"] is None else str(score["value"])

@@ -11,6 +11,7 @@ import typer
 from infra.plumbing.access import create_key, list_keys, revoke_key
 from infra.plumbing.postgres.database import open_database
 from infra.plumbing.postgres.pool import make_pool
+from rapport.client import NotRunning
 from rapport.options import DataDir, Json, settings_for
 
 if TYPE_CHECKING:
@@ -28,8 +29,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _connection(data_dir: Path | None) -> Generator[Connection[Any]]:
-    with open_database(settings_for(data_dir), attach=True, what="rapport keys") as database:
+def _connection(data_dir: Path | None, *, new: bool = False) -> Generator[Connection[Any]]:
+    """A connection to the platform's database; only with `new` may there be none yet."""
+    settings = settings_for(data_dir)
+    if not new and settings.database_url is None and not settings.data_dir.exists():
+        raise NotRunning(f"There is no platform in the folder {settings.data_dir}: check its name.")
+    with open_database(settings, attach=True, what="rapport keys") as database:
         database.migrate()
         with (
             make_pool(database.conninfo, name="keys", max_size=1) as pool,
@@ -48,7 +53,7 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a key and print it; it is shown this once."""
-    with _connection(data_dir) as connection:
+    with _connection(data_dir, new=True) as connection:
         made = create_key(connection, role, source)
     if as_json:
         typer.echo(orjson.dumps({"id": made.id, "key": made.key}))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from events.catalog import Catalog, catalog
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.postgres.database import open_database
-from infra.plumbing.postgres.pool import make_pool
+from infra.plumbing.postgres.pool import make_pool, session_conninfo
 from infra.plumbing.vault.vault import Vault, open_master
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def open_house(settings: Settings, *, what: str, attach: bool = False) -> Genera
         database.migrate()
         with (
             make_pool(database.conninfo, name=what, max_size=CONNECTIONS) as pool,
-            Ledger.open(database.conninfo) as ledger,
+            Ledger.open(session_conninfo(database.conninfo, f"{what} ledger")) as ledger,
         ):
             master = open_master(pool, settings.master_key_path)
             yield House(settings, database, pool, master, Vault(pool, master), ledger, language)

@@ -16,6 +16,8 @@ from fastapi.responses import JSONResponse
 from infra.plumbing.access import Access
 from infra.plumbing.errors import PortTaken
 from infra.plumbing.http import auth, problems
+from infra.plumbing.http.problems import Problem
+from infra.plumbing.ledger.probe import Probe
 from services.command.routes import build_router as command_router
 from services.command.service import CommandService
 from services.projections.routes import build_router as projection_router
@@ -104,13 +106,18 @@ def projection_service(house: House) -> ProjectionService:
 
 
 def _add_health(app: FastAPI, house: House) -> None:
+    probe = Probe(house.database.conninfo)
+
     @app.get("/healthz", tags=["operations"], summary="The program runs")
-    def healthz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - called by route
+    async def healthz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - called by route
         return JSONResponse({"status": "alive"})
 
     @app.get("/readyz", tags=["operations"], summary="The program can do its work")
-    def readyz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - called by route
-        return JSONResponse({"status": "ready", "recorded": house.ledger.size()})
+    async def readyz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - called by route
+        recorded = await probe.recorded()
+        if recorded is None:
+            raise Problem("unavailable", "The database does not answer just now. Ask again.")
+        return JSONResponse({"status": "ready", "recorded": recorded})
 
 
 class _Server(uvicorn.Server):

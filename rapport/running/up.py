@@ -27,6 +27,7 @@ from rapport.running.serve import (
     url_of,
 )
 from rapport.running.signals import StopSignals
+from services.notifier.discovery import open_channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -45,6 +46,7 @@ def up(settings: Settings, when_ready: Callable[[House, str], None]) -> None:
         HouseError: a taken port, a folder in use or unwritable, a wrong URL, in plain words.
     """
     configure_logging(settings.log_level)
+    open_channels(settings)  # a wrong webhook setting is told now, not by a child that keeps dying
     with (
         StopSignals() as signals,
         take_port(settings.host, settings.port) as taken,

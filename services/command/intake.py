@@ -6,6 +6,7 @@ says what is wrong with it and does not touch its neighbours.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -38,10 +39,14 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_AHEAD: Final = timedelta(minutes=5)
 """How far ahead of our clock an event's time may lie."""
 OWN_SOURCE: Final = "rapport"
-"""The platform's own source and, before a slash, the first part of its others."""
+"""The platform's own source and, before a slash, the first part of its others.
+
+In any case of letters and before a colon too: nobody shall look like the platform.
+"""
 OWN_DOMAIN: Final = "system"
 """Conclusions such as churn signals: nobody outside may record one."""
 _MAX_ID_CHARS: Final = 256
+_FIRST_WORD: Final = re.compile(r"[/:]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +233,7 @@ def foreign(item: Item, source: str | None) -> Item:
     if isinstance(item, Rejected):
         return item
     sent = item.envelope.source
-    if sent.partition("/")[0] == OWN_SOURCE:
+    if _FIRST_WORD.split(sent.strip().casefold(), 1)[0].strip() == OWN_SOURCE:
         cure = "Name the system that the event comes from."
         error = FieldError("/source", "Sources that begin so are the platform's own.", cure)
     elif item.kind.domain == OWN_DOMAIN:

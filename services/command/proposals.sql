@@ -2,10 +2,10 @@
 SELECT p.id, p.stream, p.type, p.occurred_at, p.data
 FROM outbox.proposals p
 WHERE p.recorded_at IS NULL
+  AND p.id <> ALL(%(later)s)
   AND NOT EXISTS (SELECT FROM ops.refused_proposals r WHERE r.id = p.id)
 ORDER BY p.created_at, p.id
 LIMIT %(limit)s
-FOR UPDATE OF p SKIP LOCKED
 
 -- name: settle
 UPDATE outbox.proposals SET recorded_at = now() WHERE id = ANY(%(ids)s)

@@ -17,7 +17,8 @@ from infra.plumbing.vault.seal import Person, seal_event
 from services.command.intake import Accepted, Rejected, ahead, identifiers_of, others_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from events.identifiers import Identifier
     from infra.plumbing.clock import Clock
@@ -76,9 +77,31 @@ class Recorder:
         """
         now = self._clock()
         answers: dict[int, Answer] = {}
+        for wave in _waves(events):
+            answers.update(self._told(wave))
+            new = {index: event for index, event in wave.items() if index not in answers}
+            if new:
+                answers.update(self._record(new, now))
+        return [answers[index] for index in range(len(events))]
+
+    def _told(self, events: Mapping[int, Accepted]) -> dict[int, Answer]:
+        """Answer what is stored already, before anyone's identifiers are touched.
+
+        A look without a lock; what another writer stores in between is found by the append.
+        """
+        known = self._ledger.known([_key(event) for event in events.values()])
+        return {
+            index: known[_key(event)].against(self._mac(event))
+            for index, event in events.items()
+            if _key(event) in known
+        }
+
+    def _record(self, events: Mapping[int, Accepted], now: datetime) -> dict[int, Answer]:
+        answers: dict[int, Answer] = {}
         fresh: dict[int, NewEvent] = {}
         early: list[NewEvent] = []
-        for index, ready in enumerate(self._sealed(events)):
+        sealed = self._sealed(list(events.values()), now)
+        for index, ready in zip(events, sealed, strict=True):
             if isinstance(ready, Rejected):
                 answers[index] = ready
             elif ahead(ready.occurred_at, now):
@@ -91,14 +114,19 @@ class Recorder:
         outcomes = self._ledger.append(list(fresh.values())) if fresh else []
         for (index, event), outcome in zip(fresh.items(), outcomes, strict=True):
             answers[index] = _answer(event, outcome)
-        return [answers[index] for index in range(len(events))]
+        return answers
 
-    def _sealed(self, events: Sequence[Accepted]) -> list[NewEvent | Rejected]:
-        """Find or make every customer named, all in one call, and seal each event under keys."""
+    def _sealed(self, events: Sequence[Accepted], now: datetime) -> list[NewEvent | Rejected]:
+        """Find or make every customer named, all in one call, and seal each event under keys.
+
+        An event that goes into quarantine links no identifiers; so that it can be sealed, a
+        subject or another person in it whom nobody knows becomes a customer all the same.
+        """
         others = [others_in(event) for event in events]
         named = list(dict.fromkeys(identifier for found in others for identifier in found))
         groups = [identifiers_of(event) for event in events]
-        people = self._vault.people([*groups, *([identifier] for identifier in named)])
+        early = {index for index, event in enumerate(events) if ahead(event.envelope.time, now)}
+        people = self._vault.people([*groups, *([each] for each in named)], passing=early)
         known = dict(zip(named, people[len(events) :], strict=True))
         return [
             self._new_event(event, person, found, known)
@@ -133,9 +161,13 @@ class Recorder:
             schema=accepted.kind.version,
             occurred_at=envelope.time,
             body=seal_event(accepted.event, subject, parties, accepted.kind.personal),
-            content_mac=hmac.digest(self._mac_key, accepted.written, sha256),
+            content_mac=self._mac(accepted),
             key_id=subject.key_id,
         )
+
+    def _mac(self, accepted: Accepted) -> bytes:
+        """What tells a repeat of the event from another one under its id."""
+        return hmac.digest(self._mac_key, accepted.written, sha256)
 
     def _set_aside(self, events: Sequence[NewEvent]) -> None:
         columns: dict[str, Any] = {
@@ -151,6 +183,23 @@ class Recorder:
         }
         with self._pool.connection() as connection:
             connection.execute(_SQL["set_aside"], {**columns, "reason": TIME_AHEAD})
+
+
+def _key(event: Accepted) -> tuple[str, str]:
+    return event.envelope.source, event.envelope.id
+
+
+def _waves(events: Sequence[Accepted]) -> list[dict[int, Accepted]]:
+    """The first event of each source and id, by index; then those that come under the same again.
+
+    The later ones are so answered by what became of the first, before they name anybody.
+    """
+    firsts: dict[tuple[str, str], int] = {}
+    for index, event in enumerate(events):
+        firsts.setdefault(_key(event), index)
+    first = {index: events[index] for index in firsts.values()}
+    again = {index: event for index, event in enumerate(events) if index not in first}
+    return [first, again] if again else [first]
 
 
 def _answer(event: NewEvent, outcome: Outcome) -> Answer:

@@ -124,7 +124,9 @@ async def _answer(service: CommandService, mode: Mode, items: list[Item]) -> Res
         ) from None
     except (Closed, *NOT_NOW):
         raise Problem(
-            "unavailable", "The events were not stored. Send the same request again."
+            "unavailable",
+            "The events cannot be recorded just now. Send the same request again: what was stored "
+            "all the same is answered as a duplicate.",
         ) from None
     if mode in {Mode.ONE, Mode.BINARY}:
         return one_answer(items[0].event_id, answers[0])

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from asyncio import wrap_future
+from asyncio import wait_for, wrap_future
 from typing import TYPE_CHECKING, Final
 
-from psycopg import OperationalError
-
+from infra.plumbing.away import AWAY
 from infra.plumbing.clock import system_clock
-from infra.plumbing.ledger.recorder import LedgerBusy
-from infra.plumbing.vault.vault import VaultBusy
 from services.command.gather import MAX_WAITING, Gatherer
 from services.command.intake import Accepted
 from services.command.proposals import Proposals
@@ -30,8 +27,10 @@ if TYPE_CHECKING:
     from services.command.intake import Item
     from services.command.record import Answer
 
-NOT_NOW: Final = (LedgerBusy, VaultBusy, OperationalError)
+NOT_NOW: Final = (*AWAY, TimeoutError)
 """Nothing is known to be stored; sending the same events again is safe."""
+ANSWER_SECONDS: Final = 30.0
+"""A sender who was not answered by then is told to come back."""
 
 
 class CommandService:
@@ -47,13 +46,15 @@ class CommandService:
         catalog: Catalog,
         clock: Clock = system_clock,
         max_waiting: int = MAX_WAITING,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
+        self._answer_seconds = answer_seconds
         self.catalog = catalog
         self.recorder = Recorder(ledger, vault, pool, master, clock)
         self._gatherer = Gatherer[Accepted, "Answer"](
-            self.recorder.record, shared=NOT_NOW, max_waiting=max_waiting
+            self.recorder.record, shared=AWAY, max_waiting=max_waiting
         )
-        self.proposals = Proposals(pool, self._gatherer.submit, catalog, NOT_NOW)
+        self.proposals = Proposals(pool, self._gatherer.submit, catalog, AWAY, clock)
 
     async def take(self, items: Sequence[Item]) -> list[Answer]:
         """Record what is accepted of a request, together with whatever else waits.
@@ -62,12 +63,14 @@ class CommandService:
 
         Raises:
             Overloaded, Closed: nothing was taken.
-            LedgerBusy, VaultBusy, OperationalError: send the same again.
+            one of NOT_NOW: send the same again. A TimeoutError after `answer_seconds`; what was
+                begun by then may still be stored.
         """
         accepted = [item for item in items if isinstance(item, Accepted)]
         if not accepted:
             return [item for item in items if not isinstance(item, Accepted)]
-        answers = iter(await wrap_future(self._gatherer.submit(accepted)))
+        waiting = wrap_future(self._gatherer.submit(accepted))
+        answers = iter(await wait_for(waiting, self._answer_seconds))
         return [next(answers) if isinstance(item, Accepted) else item for item in items]
 
     def run_proposals(self, stop: Event) -> None:

@@ -55,7 +55,7 @@ class Withdrawal:
 class Rule:
     """One file of `rules/`: its name, one sentence about it, and the pure reaction itself.
 
-    `react` must not raise, whatever is in the fact; one that does is passed over and noted.
+    `react` must not raise, whatever is in the fact; one that does is noted and asked again later.
     """
 
     name: str

@@ -84,6 +84,37 @@ class Outbox:
             moved = {"name": self._name, "position": last}
             connection.execute(_SQL["move_checkpoint"], moved)
 
+    def stumbles(
+        self, rules: Sequence[str], after: tuple[int, str], limit: int
+    ) -> list[tuple[int, str]]:
+        """Return position and rule of at most `limit` stumbles of `rules` behind `after`."""
+        wanted = {"rules": list(rules), "position": after[0], "rule": after[1], "limit": limit}
+        with self._pool.connection() as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            rows = cursor.execute(_SQL["stumbles"], wanted).fetchall()
+        return [(row["position"], row["rule"]) for row in rows]
+
+    def make_good(
+        self, stumble: tuple[int, str], seen: int, said: Sequence[Reaction], channels: Sequence[str]
+    ) -> bool:
+        """Write what is `said` now about a stumble, and forget the stumble; True if done.
+
+        Nothing is written, and False returned, if another notifier has read past `seen`, the
+        last position looked at: a withdrawal may lie there.
+
+        Raises:
+            FactsSkipped: the checkpoint is gone.
+        """
+        position, rule = stumble
+        with self._pool.connection() as connection:
+            checkpoint, first_started_at = self._lock(connection)
+            if checkpoint > seen:
+                return False
+            for reaction in said:
+                _write(connection, reaction, channels, first_started_at - HISTORY_AFTER)
+            connection.execute(_SQL["forget_stumble"], {"position": position, "rule": rule})
+        return True
+
     def claim(self, channel: str, lease: timedelta, attempts: int) -> Message | None:
         """Take the delivery of `channel` that is due longest, or None; count the attempt.
 

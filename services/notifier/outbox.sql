@@ -39,6 +39,14 @@ INSERT INTO notifier.stumbles (position, rule, reason)
 VALUES (%(position)s, %(rule)s, %(reason)s)
 ON CONFLICT (position, rule) DO NOTHING
 
+-- name: stumbles
+SELECT position, rule FROM notifier.stumbles
+WHERE rule = ANY(%(rules)s) AND (position, rule) > (%(position)s::bigint, %(rule)s::text)
+ORDER BY position, rule LIMIT %(limit)s
+
+-- name: forget_stumble
+DELETE FROM notifier.stumbles WHERE position = %(position)s AND rule = %(rule)s
+
 -- name: claim
 WITH due AS (
     SELECT alert_id, channel FROM notifier.deliveries

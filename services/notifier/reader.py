@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from services.notifier.alert import Rule
     from services.notifier.outbox import Outbox
     from services.notifier.reactions import Reaction
+    from services.notifier.stumbling import Stumbling
 
 BATCH = 1_000
+
+RETRY_SECONDS = 60.0
+"""How long a rule that stumbled is left alone before it is asked again."""
 
 _log = structlog.get_logger("rapport.notifier")
 
@@ -34,9 +39,18 @@ class Reader:
     """Follows `feed` from the outbox's own checkpoint, one transaction a batch."""
 
     def __init__(
-        self, feed: Feed, outbox: Outbox, rules: Sequence[Rule], channels: Sequence[str]
+        self,
+        feed: Feed,
+        outbox: Outbox,
+        stumbling: Stumbling,
+        rules: Sequence[Rule],
+        channels: Sequence[str],
     ) -> None:
-        """Ask `rules` about every fact; what they say goes to every one of `channels`."""
+        """Ask `rules` about every fact; what they say goes to every one of `channels`.
+
+        Rules that stumbled are asked again by `stumbling`, at the start and every minute.
+        """
+        self._stumbling = stumbling
         self._feed = feed
         self._outbox = outbox
         self._rules = rules
@@ -46,10 +60,12 @@ class Reader:
         """Read until `stop` is set; `read_through(position)` is called after every batch.
 
         Raises:
-            FactsSkipped: the feed left out positions.
+            FactsSkipped, LedgerGap: positions are left out.
             psycopg.OperationalError: the database is out of reach; call it again.
         """
         position = self._outbox.start()
+        self._stumbling.retry(stop)
+        retry_at = monotonic() + RETRY_SECONDS
         read_through(position)
         for facts in self._feed.batches(position, BATCH, stop):
             if facts:
@@ -57,6 +73,9 @@ class Reader:
                 said = reactions(facts, self._rules)
                 self._outbox.record(first, position, said, self._channels)
                 _warn(said)
+            if monotonic() >= retry_at:
+                self._stumbling.retry(stop)
+                retry_at = monotonic() + RETRY_SECONDS
             read_through(position)
 
 

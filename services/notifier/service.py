@@ -22,6 +22,7 @@ from services.notifier.discovery import discover_rules, refuse_twins
 from services.notifier.outbox import Outbox
 from services.notifier.reader import Reader
 from services.notifier.sender import Sender, Terms
+from services.notifier.stumbling import Stumbling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,11 +68,14 @@ class NotifierService:
         self._channels = tuple(channels)
         self._outbox = Outbox(pool)
         self._terms = terms or Terms(dice=random.random)
+        asked = discover_rules() if rules is None else rules
+        names = [channel.name for channel in channels]
         self._reader = Reader(
             feed or LedgerFeed(ledger, _conninfo(pool)),
             self._outbox,
-            discover_rules() if rules is None else rules,
-            [channel.name for channel in channels],
+            Stumbling(ledger, self._outbox, asked, names),
+            asked,
+            names,
         )
         self._news = Condition()
         self._caught_up = Event()

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 SQL = Queries.beside("services.projections", "answers.sql")
 OLD = timedelta(days=90)
-"""When the newest purchase is older than this, pages begin at the last day with purchases."""
+FEW_RECENT = 100
+"""See `suggested_as_of`."""
 TIMELINE = "timeline"
 ONE_DAY = timedelta(days=1)
 MOST_POSITION = 2**63 - 1
@@ -95,11 +96,15 @@ class Answers:
         return {"position": position, "recorded": max(position, self._ledger.size())}
 
     def suggested_as_of(self) -> datetime | None:
-        """The end of the last day with purchases if that is long ago, else None, meaning now."""
+        """The day a page stands on if nobody names one; None means now.
+
+        Where fewer than one customer in FEW_RECENT bought in the last 90 days, that is the end of
+        the newest day with purchases before them: imported history, with little going on today.
+        """
         with self._pool.connection() as connection, connection.cursor(row_factory=tuple_row) as one:
-            row = one.execute(SQL["last_purchase"]).fetchone()
-        last: datetime | None = row[0] if row else None
-        if last is None or self._clock() - last < OLD:
+            row = one.execute(SQL["last_purchase"], {"old": self._clock() - OLD}).fetchone()
+        buyers, recent, last = row or (0, 0, None)
+        if last is None or recent * FEW_RECENT >= buyers:
             return None
         midnight = datetime.combine(last.date(), time(), last.tzinfo)
         return midnight + ONE_DAY - timedelta(seconds=1)
@@ -185,6 +190,7 @@ class Answers:
             health = Scorer(reading, rules).health(customer)
             return {
                 **shapes.health_item(health),
+                "simulated": _made_up(reading, customer),
                 **shapes.stamp(reading.window.as_of, reading.position),
             }
 
@@ -208,10 +214,10 @@ class Answers:
         at = reading.window.as_of
         state = scoring.fold(scoring.in_order(facts, at), rules)
         lines = scoring.explain(facts, rules, at, self._catalog.sentence, feeds)
-        made_up = {fact.event_id for fact in facts if fact.simulated}
         return {
             **shapes.health_item(scoring.score(state, rules, at, feeds)),
-            "contributions": [shapes.contribution_item(line, made_up) for line in lines],
+            "contributions": [shapes.contribution_item(line) for line in lines],
+            "simulated": any(fact.simulated for fact in facts),
             **shapes.stamp(at, position),
         }
 
@@ -261,6 +267,7 @@ class Answers:
             return {
                 "items": [shapes.share_item(each) for each in shares(state, at, rules)],
                 "next": None,
+                "simulated": _made_up(reading, customer),
                 "policy_version": rules.version,
                 **shapes.stamp(at, reading.position),
             }
@@ -292,6 +299,7 @@ class Answers:
                 "items": [shapes.signal_item(each) for each in signals.signals(state, at, rules)],
                 "next": None,
                 "missed": shapes.missed_item(signals.missed(state)),
+                "simulated": _made_up(reading, customer),
                 **shapes.stamp(at, reading.position),
             }
 
@@ -304,6 +312,11 @@ class Answers:
     ) -> AbstractContextManager[Reading]:
         window = Window(as_of or self._clock(), known_at)
         return look(self._pool, self._ledger, self._found, window)
+
+
+def _made_up(reading: Reading, customer: UUID) -> bool:
+    """Whether any fact of the customer is made up, so that no answer about them hides it."""
+    return reading.state("customer_directory", customer).simulated > 0
 
 
 def _place(cursor: Cursor) -> timeline_reader.Place:

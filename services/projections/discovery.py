@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
+from inspect import signature
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, cast
 
+from events.catalog import catalog
 from services.projections import read_models
 from services.projections.errors import BrokenReadModel
 from services.projections.read_model import RowsModel, StateModel
@@ -18,6 +20,7 @@ from services.projections.read_model import RowsModel, StateModel
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from events.catalog import Catalog
     from services.projections.read_model import ReadModel
 
 
@@ -29,18 +32,26 @@ class Found:
     table_sql: bytes
 
 
-def find_read_models(package: ModuleType = read_models) -> tuple[Found, ...]:
+def find_read_models(
+    package: ModuleType = read_models, language: Catalog | None = None
+) -> tuple[Found, ...]:
     """Every read model under `package`, by name.
+
+    A fold that speaks asks for `language` as a parameter of its `read_model`; None gives it the
+    built-in catalog.
 
     Raises:
         BrokenReadModel: a folder has no table.sql, or its fold offers something else.
     """
     names = sorted(found.name for found in iter_modules(package.__path__) if found.ispkg)
-    return tuple(_find(f"{package.__name__}.{name}", name) for name in names)
+    known = language or catalog()
+    return tuple(_find(f"{package.__name__}.{name}", name, known) for name in names)
 
 
-def _find(folder: str, name: str) -> Found:
-    model: ReadModel | object = import_module(f"{folder}.fold").read_model()
+def _find(folder: str, name: str, language: Catalog) -> Found:
+    make = import_module(f"{folder}.fold").read_model
+    speaks = "language" in signature(make).parameters
+    model: ReadModel | object = make(language=language) if speaks else make()
     if not isinstance(model, StateModel | RowsModel):
         raise BrokenReadModel(
             f"{folder}.fold.read_model() gives a {type(model).__name__}. "

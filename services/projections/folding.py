@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Recall = Callable[[Sequence[UUID]], Mapping[UUID, Sequence[Fact]]]
     """Streams -> their whole history through the batch's last position."""
 
+RECALLED_TOGETHER = 200
+"""Customers whose whole histories are held at once while late facts are folded in."""
 _IN_ORDER = attrgetter("occurred_at", "position")
 
 
@@ -70,17 +72,17 @@ def fold_states(
         for stream, facts in unseen.items()
         if model.order_matters and _is_late(known.get(stream), facts)
     ]
-    histories: Mapping[UUID, Sequence[Fact]] = recall(late) if late else {}
     rows: list[StateRow] = []
+    for start in range(0, len(late), RECALLED_TOGETHER):
+        histories = recall(late[start : start + RECALLED_TOGETHER])
+        for stream, history in histories.items():
+            ordered = sorted(history, key=_IN_ORDER)
+            state = _fold(model, model.start(), ordered, trigger=unseen[stream][0].position)
+            rows.append(_row(known.get(stream), unseen.pop(stream), state))
     for stream, facts in unseen.items():
-        if stream in histories:
-            history = sorted(histories[stream], key=_IN_ORDER)
-            state = _fold(model, model.start(), history, trigger=facts[0].position)
-        else:
-            state = known[stream].state if stream in known else model.start()
-            ordered = sorted(facts, key=_IN_ORDER) if model.order_matters else facts
-            state = _fold(model, state, ordered)
-        rows.append(_row(known.get(stream), facts, state))
+        state = known[stream].state if stream in known else model.start()
+        ordered = sorted(facts, key=_IN_ORDER) if model.order_matters else facts
+        rows.append(_row(known.get(stream), facts, _fold(model, state, ordered)))
     return rows
 
 

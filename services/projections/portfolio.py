@@ -63,13 +63,14 @@ class Portfolio:
         return answer
 
     def everyone(self, question: ListQuestion) -> dict[str, Any]:
-        """The portfolio: customers with their scores, and how many of them have which.
+        """The portfolio: a page of customers, and how many of all that match have which scores.
 
         Raises:
             BadQuestion: sort, cursor or policy cannot be meant.
         """
-        answer = self._list(question)
-        items = answer["items"]
+        matched: list[Person] = []
+        answer = self._list(question, matched)
+        items = [one.item for one in matched]
         answer["summary"] = {
             "customers": len(items),
             "scored": sum(item["health"]["value"] is not None for item in items),
@@ -116,14 +117,17 @@ class Portfolio:
                 more = str(Cursor(SIGNALS, at, _newest_first(items[limit - 1])))
             return {"items": items[:limit], "next": more, **shapes.stamp(at, reading.position)}
 
-    def _list(self, question: ListQuestion) -> dict[str, Any]:
+    def _list(self, question: ListQuestion, matched: list[Person] | None = None) -> dict[str, Any]:
+        """A page; everybody who matches is put into `matched`, if given."""
         rules = policy_named(question.policy)
         figure = question.figure
         after = question.after()
         with self._look(after.as_of if after else question.as_of, question.known_at) as reading:
             scorer = Scorer(reading, rules)
-            if question.need_scores:
+            whole = question.need_scores or matched is not None
+            if whole:
                 people = {who: one for who, one in self._everyone(scorer) if question.admits(one)}
+                (matched if matched is not None else []).extend(people.values())
                 keys = [question.key(figure(one), who) for who, one in people.items()]
             else:
                 entries = reading.states([DIRECTORY])[DIRECTORY]
@@ -132,7 +136,7 @@ class Portfolio:
                 people = {}
             chosen, more = listing.page(keys, question, reading.window.as_of)
             ids = [customer for _, _, customer in chosen]
-            if not question.need_scores:
+            if not whole:
                 people = dict(_scored(scorer, [UUID(customer) for customer in ids]))
             return {
                 "items": [people[customer].item for customer in ids],

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from uuid import UUID
 
+    from fastapi.dependencies.models import Dependant
+
     from services.projections.answers import Answers
     from services.projections.service import ProjectionService
 
@@ -235,7 +237,7 @@ def _list_routes(router: APIRouter, answers: Answers, guard: Guard) -> None:
     def portfolio(
         request: Request, asked: Annotated[ListAsked, Depends()], limit: Limit = MOST_ITEMS
     ) -> Response:
-        """The portfolio: health and wallet share of all customers, and a summary of the page."""
+        """A page of customers with their scores, and a summary of all who match."""
         return _answer(request, lambda: answers.lists.everyone(asked.question(limit)))
 
     @router.get("/signals", tags=["signals"], dependencies=signal_readers)
@@ -256,9 +258,24 @@ def _list_routes(router: APIRouter, answers: Answers, guard: Guard) -> None:
 
 
 def _guard(answers: Answers) -> Guard:
-    """What stands before a route: first who asks, then the wait for `min_position`."""
+    """What stands before a route: who asks, then what is asked, then the wait to see it."""
     visible = _visible(answers)
-    return lambda action: [Depends(require(action)), Depends(visible)]
+    return lambda action: [Depends(require(action)), Depends(_known_only), Depends(visible)]
+
+
+def _known_only(request: Request) -> None:
+    """Refuse a parameter nobody reads: a mistyped `as_of` must not be answered as of today."""
+    known = _parameters(request.scope["route"].dependant)
+    for name in request.query_params:
+        if name not in known:
+            cure = f"This question takes: {', '.join(sorted(known))}."
+            raise _problem(BadQuestion(name, "There is no such parameter.", cure))
+
+
+def _parameters(dependant: Dependant) -> set[str]:
+    """The query parameters of a route and of all it depends on."""
+    names = {field.alias for field in dependant.query_params}
+    return names.union(*(_parameters(each) for each in dependant.dependencies))
 
 
 def _visible(answers: Answers) -> Callable[[int | None], Awaitable[None]]:

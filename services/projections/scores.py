@@ -102,6 +102,7 @@ def policy_named(version: str | None) -> Policy:
 
 
 def newest_of_feeds(reading: Reading, policy: Policy, as_of: datetime) -> dict[str, datetime]:
-    """When, by `as_of`, each event type of the policy's feeds last happened to anyone."""
+    """When, by `as_of` and as far as the reading knew, each type of the feeds last happened."""
     types = {kind for feed in policy.feeds.values() for kind in feed.types}
-    return timeline_reader.newest(reading.connection, types, as_of)
+    known_at = reading.window.known_at
+    return timeline_reader.newest(reading.connection, types, as_of, known_at)

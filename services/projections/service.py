@@ -73,7 +73,7 @@ class ProjectionService:
         self._ledger = ledger
         self._pool = pool
         self._clock = clock
-        self.found: Sequence[Found] = find_read_models()
+        self.found: Sequence[Found] = find_read_models(language=catalog)
         self.answers = Answers(ledger, pool, identifiers, catalog, self.found, clock)
 
     def prepare(self) -> None:

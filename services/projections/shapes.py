@@ -13,7 +13,7 @@ from services.projections.asking import short_label
 from services.projections.scoring.times import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
     from uuid import UUID
@@ -94,18 +94,19 @@ def health_item(health: Health) -> dict[str, Any]:
     }
 
 
-def contribution_item(line: Contribution, simulated: Collection[str]) -> dict[str, Any]:
-    """A line of an explanation; `simulated` are the ids of events that were made up."""
+def contribution_item(line: Contribution) -> dict[str, Any]:
+    """A line of an explanation; an event's line says its source, and whether it was made up."""
     return {
         "kind": line.kind,
         "event_id": line.event_id,
+        "source": line.source,
         "type": line.type,
         "rule": line.rule,
         "group": line.group,
         "points": f"{line.points:f}",
         "occurred_at": time_or_none(line.occurred_at),
         "sentence": line.sentence,
-        "simulated": line.event_id in simulated,
+        "simulated": line.simulated,
     }
 
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SQL = Queries.beside("services.projections", "worker.sql")
 LOCK_POLL_SECONDS = 0.5
+FACTS_KEPT = 50_000
+"""Facts of recalled histories held for the models that follow: about 150 MB."""
 
 
 class Histories(Protocol):
@@ -73,6 +75,8 @@ class Worker:
             conninfo, autocommit=True, application_name="rapport projections"
         )
         try:
+            # The locks are held as long as the session anyway; a long fold must not be cut off.
+            connection.execute(SQL["no_idle_limit"])
             tables = prepare(connection, found)
             if _lock(connection, tables, stop):
                 return cls(connection, tables, ledger)
@@ -182,12 +186,16 @@ class _Batch:
         return _Batch([fact for fact in self.facts if fact.position > position], self._ledger)
 
     def recall(self, customers: Sequence[UUID]) -> Mapping[UUID, Sequence[Fact]]:
-        """Their whole histories through the batch's last position, each fetched once."""
+        """Their whole histories through the batch's last position.
+
+        Each is fetched once for all models, as long as no more than FACTS_KEPT are held.
+        """
         missing = [customer for customer in customers if customer not in self._histories]
-        if missing:
-            through = self.facts[-1].position
-            self._histories.update(self._ledger.histories(missing, up_to=through))
-        return {customer: self._histories[customer] for customer in customers}
+        found = self._ledger.histories(missing, up_to=self.facts[-1].position) if missing else {}
+        kept = sum(map(len, self._histories.values()))
+        if kept + sum(map(len, found.values())) <= FACTS_KEPT:
+            self._histories.update(found)
+        return {each: found[each] if each in found else self._histories[each] for each in customers}
 
 
 def _lock(connection: Connection[Any], tables: Sequence[Table], stop: Event) -> bool:

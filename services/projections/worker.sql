@@ -1,3 +1,6 @@
+-- name: no_idle_limit
+SET idle_in_transaction_session_timeout = 0
+
 -- name: try_lock
 -- Held by the session: it goes with the connection, whatever becomes of the process.
 SELECT pg_try_advisory_lock(hashtextextended('rapport projections: ' || %s, 0))

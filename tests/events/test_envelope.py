@@ -113,6 +113,8 @@ def test_each_required_attribute_is_missed_by_name(name: str) -> None:
         ({"id": None}, "/id", "not text", "as text"),
         ({"source": "x" * 257}, "/source", "empty or too long", "1 to 256"),
         ({"source": ["shop"]}, "/source", "not text", "as text"),
+        ({"source": "crm of ada@example.org"}, "/source", "e-mail address", "system"),
+        ({"sentby": "ada@example.org"}, "/sentby", "e-mail address", "personal field"),
         ({"type": "PurchaseCompleted"}, "/type", "not an event type's name", "lower-case"),
         ({"type": "purchase"}, "/type", "not an event type's name", "lower-case"),
         ({"type": "a." + "b" * 99}, "/type", "not an event type's name", "lower-case"),

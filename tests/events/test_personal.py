@@ -89,6 +89,8 @@ def test_the_marks_of_the_catalogue_stand_where_the_design_says() -> None:
         ("review.published", "text"),
         ("feedback.given", "text"),
         ("expectation.stated", "what"),
+        ("promise.made", "what"),
+        ("promise.renegotiated", "what"),
         ("customer.described", "name"),
         ("customer.described", "attributes"),
         ("referral.made", "referred"),

@@ -204,6 +204,20 @@ def test_a_session_ends_by_itself_and_on_request(pool: Pool) -> None:
     assert access.session(long.token) is None
 
 
+def test_a_session_that_is_over_lets_nobody_in_although_its_row_still_stands(pool: Pool) -> None:
+    with pool.connection() as connection:
+        session = redeem(connection, create_login_token(connection, "admin"))
+        assert session is not None
+    assert Access(pool).session(session.token) is not None
+
+    with pool.connection() as connection:  # no other login comes and sweeps the row away
+        connection.execute(b"UPDATE access.sessions SET expires_at = now() - interval '1 second'")
+
+    assert Access(pool).session(session.token) is None
+    with pool.connection() as connection:
+        assert connection.execute(b"SELECT count(*) FROM access.sessions").fetchone() == (1,)
+
+
 def test_a_login_for_no_role_is_refused(pool: Pool) -> None:
     with pool.connection() as connection, pytest.raises(UnknownRole, match="Roles:"):
         create_login_token(connection, "boss")

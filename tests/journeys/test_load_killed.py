@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from threading import Event
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, Self
 
+import httpx2
+import orjson
 import psycopg
 import pytest
 from psycopg import sql
@@ -50,6 +54,70 @@ def wait_for(platform: Platform, size: int) -> None:
         time.sleep(0.02)
 
 
+class Witness:
+    """Sends reviews one by one and keeps, outside, the receipt of each that was acknowledged."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._key = platform.key("emitter", "witness")
+        self._stop = Event()
+        self._thread = Thread(target=self._send_all, daemon=True)
+        self.receipts: dict[str, tuple[int, str]] = {}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _send_all(self) -> None:
+        headers = {
+            "Authorization": f"Bearer {self._key}",
+            "Content-Type": "application/cloudevents+json",
+        }
+        with httpx2.Client(headers=headers, timeout=10, trust_env=False) as client:
+            for number in count():
+                if self._stop.is_set():
+                    return
+                with contextlib.suppress(httpx2.TransportError):
+                    answer = client.post(f"{self._platform.url}/v1/events", content=review(number))
+                    if answer.status_code in {200, 201}:
+                        told = answer.json()
+                        self.receipts[told["id"]] = (told["position"], told["leaf"])
+
+
+def review(number: int) -> bytes:
+    review_id = f"r-{number}"
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": f"w-{number}",
+            "source": "witness",
+            "type": "review.published",
+            "time": "2026-01-01T00:00:00Z",
+            "subject": f"crm:witness-{number % 7}",
+            "data": {
+                "review_id": review_id,
+                "platform": "own",
+                "rating": 4,
+                "rating_max": 5,
+                "outside": False,
+            },
+        }
+    )
+
+
+def stored_receipts(platform: Platform) -> dict[str, tuple[int, str]]:
+    with platform.database() as connection:
+        rows = connection.execute(
+            "SELECT event_id, position, encode(leaf, 'base64') FROM ledger.events"
+            " WHERE source = 'witness'"
+        )
+        return {event_id: (position, leaf) for event_id, position, leaf in rows}
+
+
 def fingerprints(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """Of each read model's table and of the timers: a hash over their sorted rows."""
     names = [
@@ -81,18 +149,25 @@ def fold_afresh(connection: psycopg.Connection[Any], conninfo: str) -> None:
                 worker.take(facts, system_clock())
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.faults
+@pytest.mark.timeout(6000)
 def test_a_load_killed_and_repeated_is_whole(platform: Platform) -> None:
     platform.start()
-    for kill in range(1, KILLS + 1):
-        load = start_load(platform)
-        wait_for(platform, min(40_000, recorded(platform) + 500 * kill))
-        platform.stop(signal.SIGKILL)
-        load.wait(120)
-        platform.start()
+    with Witness(platform) as witness:
+        for kill in range(1, KILLS + 1):
+            load = start_load(platform)
+            wait_for(platform, min(40_000, recorded(platform) + 500 * (kill % 40)))
+            if kill % 2:
+                platform.kill_database()
+            platform.stop(signal.SIGKILL)
+            load.wait(120)
+            platform.start()
+    assert witness.receipts
+    stored = stored_receipts(platform)
+    assert {name: stored.get(name) for name in witness.receipts} == witness.receipts
     done = platform.rapport("load", "online-retail")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert platform.wait_until_folded() == online_retail.INVOICES
+    assert platform.wait_until_folded() == online_retail.INVOICES + len(stored)
     with platform.database() as connection:
         [(events, ids)] = connection.execute(
             "SELECT count(*), count(DISTINCT (source, event_id)) FROM ledger.events"

@@ -69,3 +69,19 @@ def test_a_command_without_a_platform_is_told(platform: Platform) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("rapport: No platform runs on the data folder")
     assert "Traceback" not in done.stderr
+
+
+def test_keys_are_not_looked_for_in_a_folder_that_is_not_there(platform: Platform) -> None:
+    done = platform.rapport("keys", "list")
+    assert (done.returncode, platform.data_dir.exists()) == (1, False)
+    assert "There is no platform in the folder" in done.stderr
+
+
+def test_a_wrong_webhook_secret_is_told_at_start(tmp_path: Path) -> None:
+    said = refused(
+        "--data-dir",
+        str(tmp_path / "data"),
+        RAPPORT_WEBHOOK_URL="http://127.0.0.1:1/x",
+        RAPPORT_WEBHOOK_SECRET="abc",  # noqa: S106 - a wrong one
+    )
+    assert "RAPPORT_WEBHOOK_SECRET" in said

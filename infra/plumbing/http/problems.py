@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import structlog
 from fastapi.exceptions import RequestValidationError
-from psycopg import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from events.errors import FieldError
+from infra.plumbing.away import AWAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,7 +158,7 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
 
 _WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "not-found": "Nothing is at this address. Look at the paths in /docs.",
+        "not-found": "Nothing is at this address. Look at the paths in /openapi.json.",
         "method-not-allowed": "This address does not take this method; see the Allow header.",
     }
 )
@@ -171,7 +171,7 @@ async def _on_validation(_request: Request, error: Exception) -> Response:
         FieldError(
             _pointer(found["loc"]),
             str(found["msg"]).rstrip(".") + ".",
-            "See this operation in /docs for what it takes.",
+            "See this operation in /openapi.json for what it takes.",
         )
         for found in error.errors()
     ]
@@ -219,7 +219,7 @@ class AnswerBroken(Exception):
 
 
 def _unforeseen(error: Exception) -> Response:
-    away = isinstance(error, OperationalError)
+    away = isinstance(error, AWAY)
     _LOG.error(
         "database_unavailable" if away else "unforeseen_fault",
         error=type(error).__name__,

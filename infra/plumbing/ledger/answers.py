@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,24 @@ class Fenced:
     """The customer's key is gone or going: the event was not stored."""
 
     stream: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of a stored event: where it stands and what tells a repeat of it.
+
+    `content_mac` is None once it was erased; `digest` is the SHA-256 of the stored body.
+    """
+
+    receipt: Receipt
+    content_mac: bytes | None
+    digest: bytes
+
+    def against(self, content_mac: bytes) -> Duplicate | Conflict:
+        """The answer to an event that comes under the same source and id."""
+        known = self.content_mac
+        same = known is not None and hmac.compare_digest(known, content_mac)
+        return Duplicate(self.receipt) if same else Conflict(self.receipt)
 
 
 Outcome = Stored | Duplicate | Conflict | Fenced

@@ -8,14 +8,13 @@ from the first trip to the commit.
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
-from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, Receipt, Stored
+from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
 from infra.plumbing.ledger.format import (
     NO_LEAF,
     Frontier,
@@ -27,7 +26,7 @@ from infra.plumbing.ledger.format import (
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -67,22 +66,13 @@ class Keyed:
         return cls(event, event_key(event.source, event.event_id), sha256(event.body).digest())
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is remembered of an event with the same source and id."""
-
-    receipt: Receipt
-    content_mac: bytes | None
-    digest: bytes
-
-
 @dataclass(slots=True)
 class _Ground:
     """What the first trip found, moved along as events are placed."""
 
     frontier: Frontier
     recorded_at: datetime
-    known: dict[UUID, _Known]
+    known: dict[UUID, Known]
     fenced: set[UUID]
     last: dict[UUID, tuple[int, bytes]]
     columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
@@ -145,10 +135,7 @@ def _look(connection: Connection[Any], events: Sequence[Keyed]) -> _Ground:
         return _Ground(
             frontier=Frontier(size, bytes(frontier)),
             recorded_at=recorded_at,
-            known={
-                key: _Known(Receipt(stream, version, position, bytes(leaf)), mac, bytes(digest))
-                for key, stream, version, position, leaf, mac, digest in known
-            },
+            known=known_by_key(known),
             fenced={stream for (stream,) in fenced},
             last={stream: (version, bytes(leaf)) for stream, version, leaf in last},
         )
@@ -180,18 +167,23 @@ def _place(ground: _Ground, keyed: Keyed, *, repeated: bool) -> Outcome:
     ground.frontier.push(leaf)
     receipt = Receipt(event.stream, version, ground.frontier.size, leaf)
     ground.last[event.stream] = (version, leaf)
-    ground.known[keyed.key] = _Known(receipt, event.content_mac, keyed.digest)
+    ground.known[keyed.key] = Known(receipt, event.content_mac, keyed.digest)
     _add_row(ground.columns, keyed, receipt)
     return Stored(receipt)
 
 
-def _again(known: _Known, keyed: Keyed, *, repeated: bool) -> Outcome:
+def _again(known: Known, keyed: Keyed, *, repeated: bool) -> Outcome:
     if repeated and known.digest == keyed.digest:
         return Stored(known.receipt)
-    same = known.content_mac is not None and hmac.compare_digest(
-        known.content_mac, keyed.event.content_mac
-    )
-    return Duplicate(known.receipt) if same else Conflict(known.receipt)
+    return known.against(keyed.event.content_mac)
+
+
+def known_by_key(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Known]:
+    """What the statement `known` found, by event key."""
+    return {
+        key: Known(Receipt(stream, version, position, bytes(leaf)), mac, bytes(digest))
+        for key, stream, version, position, leaf, mac, digest in rows
+    }
 
 
 def _next_version(event: NewEvent, last: tuple[int, bytes] | None) -> tuple[int, bytes]:

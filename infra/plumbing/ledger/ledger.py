@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from eventsourcing.application import Application
+from eventsourcing.persistence import InterfaceError, OperationalError
 
 from events.facts import Fact
-from infra.plumbing.ledger.append import SQL
+from infra.plumbing.ledger.append import SQL, known_by_key
+from infra.plumbing.ledger.format import event_key
 from infra.plumbing.ledger.persistence import environment
-from infra.plumbing.ledger.recorder import APPLICATION_SOURCE, LedgerRecorder
+from infra.plumbing.ledger.recorder import APPLICATION_SOURCE, LedgerBusy, LedgerRecorder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Self
     from uuid import UUID
 
-    from infra.plumbing.ledger.answers import NewEvent, Outcome
+    from infra.plumbing.ledger.answers import Known, NewEvent, Outcome
 
 CONNECTIONS = 10
 
@@ -70,6 +72,19 @@ class Ledger:
             LedgerBusy: not reachable or not lockable in time; send the same events again.
         """
         return self.recorder.append(events)
+
+    def known(self, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+        """Which events, by source and id, are stored already. A look without a lock.
+
+        Raises:
+            LedgerBusy: not reachable in time.
+        """
+        by_key = {event_key(source, event_id): (source, event_id) for source, event_id in keys}
+        try:
+            rows = self._rows(SQL["known"], {"keys": list(by_key)})
+        except (OperationalError, InterfaceError) as error:
+            raise LedgerBusy("The ledger could not be reached.") from error
+        return {by_key[key]: known for key, known in known_by_key(rows).items()}
 
     def size(self) -> int:
         """The last position; 0 while the ledger is empty."""

@@ -22,6 +22,9 @@ PERSISTENCE_MODULE = "infra.plumbing.ledger.persistence"
 CONNINFO = "RAPPORT_LEDGER_CONNINFO"
 """Key in the library's environment under which the factory finds the connection string."""
 
+CONNECT_SECONDS = 5
+"""How long one attempt waits for a connection."""
+
 _SESSION = (
     b"SET TIME ZONE 'UTC'",
     b"SET lock_timeout = '10s'",
@@ -101,5 +104,5 @@ def environment(conninfo: str, *, connections: int) -> dict[str, str]:
         **dict.fromkeys(("POSTGRES_DBNAME", "POSTGRES_USER"), "-"),
         "POSTGRES_POOL_SIZE": "1",
         "POSTGRES_MAX_OVERFLOW": str(connections - 1),
-        "POSTGRES_CONNECT_TIMEOUT": "10",
+        "POSTGRES_CONNECT_TIMEOUT": str(CONNECT_SECONDS),
     }

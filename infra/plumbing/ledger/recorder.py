@@ -9,6 +9,7 @@ Application saves has source `rapport` and the event id `<stream>/<version>`.
 from __future__ import annotations
 
 from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -32,7 +33,7 @@ from infra.plumbing.ledger.append import CHANNEL, SQL, Keyed, WrongVersion, appe
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from eventsourcing.postgres import PostgresDatastore
 
@@ -44,6 +45,8 @@ LIBRARY_SCHEMA = ""
 POLL_SECONDS = 1.0
 """A reader looks by itself this often, whatever NOTIFY says (promise P4)."""
 ATTEMPTS = 10
+PATIENCE_SECONDS = 10.0
+"""No attempt begins later than this after the first, however many are left."""
 _SQL = Queries.beside("infra.plumbing.ledger", "recorder.sql")
 
 
@@ -84,7 +87,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """
         keyed = [Keyed.of(event) for event in events]
         last: Exception | None = None
-        for attempt in range(ATTEMPTS):
+        for attempt in _attempts():
             try:
                 with self.datastore.get_connection() as connection:
                     return append(connection, keyed, repeated=attempt > 0)
@@ -165,17 +168,17 @@ class LedgerRecorder(PostgresApplicationRecorder):
         Raises:
             OperationalError: the database stays out of reach.
         """
-        for attempt in range(ATTEMPTS):
+        last: Exception | None = None
+        for _ in _attempts():
             try:
                 with (
                     self.datastore.get_connection() as connection,
                     connection.cursor(row_factory=tuple_row, binary=True) as cursor,
                 ):
                     return cursor.execute(query, parameters, prepare=True).fetchall()
-            except (OperationalError, InterfaceError):
-                if attempt == ATTEMPTS - 1:
-                    raise
-        raise OperationalError("The ledger could not be reached.")
+            except (OperationalError, InterfaceError) as error:
+                last = error
+        raise OperationalError("The ledger could not be reached.") from last
 
 
 class LedgerSubscription(ListenNotifySubscription[LedgerRecorder]):
@@ -227,6 +230,15 @@ class LedgerSubscription(ListenNotifySubscription[LedgerRecorder]):
             finally:
                 if not connection.closed:
                     connection.execute(_SQL["unlisten"])
+
+
+def _attempts() -> Iterator[int]:
+    """Count attempts from 0, until there were enough of them or too much time has gone by."""
+    end = monotonic() + PATIENCE_SECONDS
+    for attempt in range(ATTEMPTS):
+        if attempt and monotonic() >= end:
+            return
+        yield attempt
 
 
 def _from_library(event: StoredEvent) -> NewEvent:

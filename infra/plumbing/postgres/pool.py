@@ -16,6 +16,8 @@ Pool = ConnectionPool[psycopg.Connection[tuple[Any, ...]]]
 
 OPEN_SECONDS = 10.0
 """How long the first connection may take, and later a free one."""
+UNACKNOWLEDGED_MS = 15_000
+"""A peer that takes no bytes for so long (a cut cable, a vanished host) is given up."""
 IDLE_TRANSACTION = "60s"
 """A stopped process must not hold its locks for ever."""
 
@@ -45,9 +47,12 @@ def address(conninfo: str) -> Address:
 
 
 def session_conninfo(conninfo: str, name: str) -> str:
-    """Add what every session of ours has: its name, UTC, and limits on waiting for the dead."""
+    """Add what every session of ours has: name, UTC, lasting commits, limits on waiting."""
     given = str(conninfo_to_dict(conninfo).get("options") or "")
-    ours = f"-c TimeZone=UTC -c idle_in_transaction_session_timeout={IDLE_TRANSACTION}"
+    ours = (
+        "-c TimeZone=UTC -c synchronous_commit=on "
+        f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION}"
+    )
     return make_conninfo(
         conninfo,
         application_name=f"rapport {name}"[:63],
@@ -56,6 +61,7 @@ def session_conninfo(conninfo: str, name: str) -> str:
         keepalives_idle=30,
         keepalives_interval=10,
         keepalives_count=3,
+        tcp_user_timeout=UNACKNOWLEDGED_MS,
     )
 
 

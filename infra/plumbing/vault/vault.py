@@ -27,7 +27,7 @@ from infra.plumbing.vault.master import (
 from infra.plumbing.vault.seal import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     from psycopg import Connection, Cursor
@@ -91,7 +91,9 @@ class Vault:
             row = cursor.fetchone()
             return row[1] if row else None
 
-    def people(self, named: Sequence[Sequence[Identifier]]) -> list[Person | None]:
+    def people(
+        self, named: Sequence[Sequence[Identifier]], *, passing: Collection[int] = ()
+    ) -> list[Person | None]:
         """For each event's identifiers (its subject first) the customer they name.
 
         A customer nobody knows yet gets a stream and a key; identifiers not seen before are
@@ -99,13 +101,16 @@ class Vault:
         first one that is known decides, and no identifier moves. None stands where the subject is
         a `customer:` that does not exist.
 
+        `passing`: indices in `named` of events that do not count yet. They link no identifier to
+        a known customer; a customer nobody knows is made with the subject alone.
+
         Raises:
             VaultBusy: concurrent writers kept taking the same identifiers.
         """
         normal = [[normalise(identifier) for identifier in group] for group in named]
         for _ in range(ATTEMPTS):
             with self._pool.connection() as connection, _cursor(connection) as cursor:
-                found = _Batch(self._master, self._lookup_key, cursor, normal)
+                found = _Batch(self._master, self._lookup_key, cursor, normal, passing)
                 people = found.resolve()
                 if found.settled:
                     return people
@@ -144,7 +149,9 @@ class _Batch:
         lookup_key: bytes,
         cursor: Cursor[Any],
         named: Sequence[Sequence[Identifier]],
+        passing: Collection[int],
     ) -> None:
+        self._passing = passing
         self._master = master
         self._cursor = cursor
         self._named = named
@@ -162,7 +169,10 @@ class _Batch:
     def resolve(self) -> list[Person | None]:
         """The customer of each event; `settled` is false if another writer was faster."""
         self._find_known()
-        chosen = [self._choose(group) for group in self._named]
+        chosen = [
+            self._choose(group, learn=index not in self._passing)
+            for index, group in enumerate(self._named)
+        ]
         known = {stream for stream in chosen if stream and stream not in self._new_people}
         people = _load_people(self._master, self._cursor, known)
         people.update(self._new_people)
@@ -189,8 +199,8 @@ class _Batch:
                 if UUID(identifier.value) in real:
                     self._streams[identifier] = UUID(identifier.value)
 
-    def _choose(self, group: Sequence[Identifier]) -> UUID | None:
-        """The stream of one event; new identifiers of the event are noted for it."""
+    def _choose(self, group: Sequence[Identifier], *, learn: bool) -> UUID | None:
+        """The stream of one event; if we `learn`, its new identifiers are noted for it."""
         subject = group[0]
         if subject.kind == CUSTOMER_KIND and subject not in self._streams:
             return None
@@ -200,7 +210,10 @@ class _Batch:
             stream = uuid4()
             key_id = f"{stream}/1"
             self._new_people[stream] = Person(stream, key_id, os.urandom(KEY_BYTES))
-        for identifier in group:
+            learned = group if learn else group[:1]
+        else:
+            learned = group if learn else ()
+        for identifier in learned:
             if identifier not in self._streams and identifier.kind != CUSTOMER_KIND:
                 self._streams[identifier] = stream
                 self._new_identifiers[identifier] = stream

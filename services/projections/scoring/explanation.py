@@ -43,6 +43,8 @@ class Contribution:
     points: Decimal
     occurred_at: datetime | None
     sentence: str
+    source: str | None = None
+    simulated: bool = False
 
 
 class _Line(NamedTuple):
@@ -159,6 +161,8 @@ def _told(line: _Line, count: int) -> Contribution:
         as_points(count),
         fact.occurred_at,
         line.sentence,
+        fact.source,
+        fact.simulated,
     )
 
 

@@ -161,8 +161,8 @@ def _told(item: Mapping[str, Any]) -> str:
     if item.get("missed"):
         return "Nobody was alerted: it was due before its facts were recorded here."
     if item.get("alerted"):
-        raised = item.get("raised_at")
-        return f"Alerted on {day(raised)}." if raised else "Alerted."
+        due = item.get("due_at")
+        return f"Alerted; due since {day(due)}." if due else "Alerted."
     return "Nobody has been alerted yet."
 
 

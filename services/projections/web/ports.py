@@ -27,7 +27,7 @@ class Answers(Protocol):
         ...
 
     def suggested_as_of(self) -> datetime | None:
-        """The last day with purchases if the newest purchase is old, else None (meaning now)."""
+        """An earlier day if hardly anybody bought lately, else None (meaning now)."""
         ...
 
     def find(self, ref: str) -> UUID | None:

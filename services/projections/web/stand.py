@@ -49,7 +49,7 @@ class Stand:
 
     @property
     def because_old(self) -> bool:
-        """Did the page choose an earlier day because the newest purchase is old?"""
+        """Did the page choose an earlier day because hardly anybody bought lately?"""
         return not self.chosen and self.suggested is not None
 
     @property

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
+from eventsourcing import persistence
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from psycopg_pool import PoolTimeout
 from starlette.responses import StreamingResponse
 from structlog.testing import capture_logs
 
@@ -19,10 +22,22 @@ from infra.plumbing.http.problems import (
     install,
     problem_response,
 )
+from infra.plumbing.ledger.recorder import LedgerBusy
+from infra.plumbing.vault.vault import VaultBusy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
 
+AWAY_ERRORS = [
+    LedgerBusy(),
+    VaultBusy(),
+    PoolTimeout(),
+    psycopg.OperationalError(),
+    psycopg.InterfaceError(),
+    psycopg.errors.IdleInTransactionSessionTimeout(),
+    persistence.OperationalError(),
+    persistence.InterfaceError(),
+]
 SECRET = "ada@example.org"  # noqa: S105 - a canary, not a password
 
 
@@ -49,6 +64,10 @@ def client() -> Generator[TestClient]:
     @app.get("/breaks")
     def breaks() -> None:
         raise ValueError(SECRET)
+
+    @app.get("/away/{number}")
+    def away(number: int) -> None:
+        raise AWAY_ERRORS[number]
 
     @app.get("/breaks-off")
     def breaks_off() -> StreamingResponse:
@@ -113,6 +132,22 @@ def test_a_fault_of_ours_is_a_plain_500_and_its_words_stay_out_of_log_and_answer
     assert line["error"] == "ValueError"
     assert "test_problems.py" in line["at"][-1]
     assert SECRET not in str(line)
+
+
+@pytest.mark.parametrize("number", range(len(AWAY_ERRORS)))
+def test_a_database_that_is_away_is_a_503_with_retry_after(client: TestClient, number: int) -> None:
+    answer = client.get(f"/away/{number}")
+
+    assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_a_refusal_points_at_a_page_that_is_there(client: TestClient) -> None:
+    details = [client.get("/nowhere").json()["detail"]]
+    details += [each["cure"] for each in client.get("/numbers/x").json()["errors"]]
+
+    assert all("/openapi.json" in each for each in details)
+    assert client.get("/openapi.json").status_code == 200
 
 
 def test_an_answer_that_fails_midway_breaks_the_connection_without_the_words(

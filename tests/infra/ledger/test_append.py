@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, Receipt, Stored
 from infra.plumbing.ledger.append import WrongVersion
@@ -262,3 +263,32 @@ def test_history_is_cut_by_when_it_happened_was_recorded_or_stood(
     assert ledger.history(stream, known_at=june.recorded_at) == [june]
     assert ledger.history(stream, up_to=2) == [june]
     assert ledger.history(uuid4()) == []
+
+
+def test_recorded_at_never_decreases_even_if_the_clock_was_an_hour_ahead(
+    ledger: Ledger, conninfo: str, make_event: MakeEvent
+) -> None:
+    ledger.append([make_event()])
+    with psycopg.connect(conninfo) as connection:
+        ahead = connection.execute(
+            "UPDATE ledger.head SET recorded_at = now() + interval '1 hour' RETURNING recorded_at"
+        ).fetchone()
+    assert ahead is not None
+    for _ in range(2):
+        ledger.append([make_event(), make_event()])
+    recorded = [fact.recorded_at for fact in ledger.facts_after(0)]
+    assert recorded == sorted(recorded)
+    assert recorded[1:] == [ahead[0]] * 4
+    assert check_ledger(conninfo) == 5
+
+
+def test_a_commit_is_waited_for_whatever_the_database_says(conninfo: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(
+                sql.Identifier(connection.info.dbname)
+            )
+        )
+    with Ledger.open(conninfo) as ledger:
+        for _ in range(3):
+            assert ledger.recorder.rows(b"SHOW synchronous_commit", {}) == [("on",)]

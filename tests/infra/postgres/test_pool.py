@@ -34,6 +34,16 @@ def test_sessions_speak_utc_whatever_the_database_says(conninfo: str) -> None:
     assert row[0] == datetime(2010, 6, 1, 11, tzinfo=UTC)
 
 
+def test_a_commit_is_waited_for_whatever_the_database_says(conninfo: str) -> None:
+    lazy = sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(
+        sql.Identifier(address(conninfo).dbname)
+    )
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        conn.execute(lazy)
+    with make_pool(conninfo, name="commit") as pool, pool.connection() as conn:
+        assert conn.execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+
 def test_a_pool_is_not_troubled_by_connections_that_the_server_dropped(
     pool: Pool, postgres_server: EmbeddedPostgres
 ) -> None:

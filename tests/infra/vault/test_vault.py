@@ -14,7 +14,11 @@ from events.errors import BadIdentifier
 from events.identifiers import Identifier, parse_identifier
 from infra.plumbing.postgres.pool import make_pool
 from infra.plumbing.vault.master import MasterKeyFile, MasterKeyMissing, MasterKeyWrong
-from infra.plumbing.vault.vault import Vault, open_master
+from infra.plumbing.vault.vault import (
+    Vault,
+    _Batch,  # pyright: ignore[reportPrivateUsage] - a race is steered through it
+    open_master,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +62,44 @@ def test_where_identifiers_name_two_customers_the_subject_decides_and_nothing_mo
     ada, bob = one(vault, "crm:ada"), one(vault, "crm:bob")
     assert one(vault, "crm:ada", "crm:bob") == ada
     assert one(vault, "crm:bob") == bob
+
+
+def test_no_later_event_moves_an_identifier_in_the_database(vault: Vault, pool: Pool) -> None:
+    ada, bob = one(vault, "crm:ada", "phone:+441632960001"), one(vault, "crm:bob")
+    before = identifier_rows(pool)
+    one(vault, "crm:bob", "phone:+441632960001", "crm:ada")
+    one(vault, f"customer:{bob.stream}", "phone:+441632960001")
+    vault.people([named("crm:ada", "crm:bob"), named("crm:bob", "phone:+441632960001")])
+    assert identifier_rows(pool) == before
+    assert vault.find("phone:+441632960001") == ada.stream
+
+
+def test_two_writers_that_learn_one_identifier_leave_it_with_the_first(
+    vault: Vault, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looked before the first had written: only the statement itself can refuse."""
+    bob = one(vault, "crm:bob")
+    first: list[Person] = []
+    look = _Batch._find_known  # pyright: ignore[reportPrivateUsage] - between look and write
+
+    def look_and_be_overtaken(batch: _Batch) -> None:
+        look(batch)
+        if not first:
+            monkeypatch.setattr(_Batch, "_find_known", look)
+            first.append(one(vault, "crm:ada", "phone:+441632960001"))
+
+    monkeypatch.setattr(_Batch, "_find_known", look_and_be_overtaken)
+    assert one(vault, "crm:bob", "phone:+441632960001") == bob
+    [ada] = first
+    assert vault.find("phone:+441632960001") == ada.stream
+    assert [row[1] for row in identifier_rows(pool)].count(bob.stream) == 1
+
+
+def identifier_rows(pool: Pool) -> list[Any]:
+    """Which identifier belongs to whom, as it stands in the database."""
+    with pool.connection() as connection:
+        rows = connection.execute("SELECT lookup, stream, sealed FROM vault.identifiers ORDER BY 1")
+        return rows.fetchall()
 
 
 def test_new_identifiers_named_twice_in_one_batch_are_one_customer(vault: Vault) -> None:

@@ -52,7 +52,7 @@ def house(
         TestClient(app) as client,
     ):
         app.include_router(build_router(service))
-        built = House(app, client, service, ledger, vault, pool)
+        built = House(app, client, service, ledger, vault, pool, master)
         built.keys = {
             "emitter": built.key("emitter", "shop"),
             "admin": built.key("admin"),

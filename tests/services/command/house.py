@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from infra.plumbing.ledger.ledger import Ledger
     from infra.plumbing.postgres.pool import Pool
+    from infra.plumbing.vault.master import Master
     from infra.plumbing.vault.vault import Vault
     from services.command.service import CommandService
 
@@ -60,6 +61,7 @@ class House:
     ledger: Ledger
     vault: Vault
     pool: Pool
+    master: Master
     keys: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def key(self, role: str, source: str | None = None) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 
 from services.command.intake import MAX_BYTES
+from services.command.routes import build_router
+from services.command.service import CommandService
 from tests.services.command.house import BATCH, complaint
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from tests.services.command.house import House
 
 CHUNK = 64 * 1024
+LOCK_SECONDS = 10
 
 
 def by_hand(house: House, messages: Iterator[Message]) -> list[Message]:
@@ -85,6 +89,32 @@ def test_when_the_database_is_away_nothing_is_stored_and_the_sender_is_told(hous
     assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
     assert int(answer.headers["retry-after"]) >= 1
     assert house.ledger.size() == 1
+
+
+def test_a_sender_is_told_to_come_back_when_the_recording_takes_too_long(house: House) -> None:
+    with (
+        CommandService(
+            ledger=house.ledger,
+            vault=house.vault,
+            pool=house.pool,
+            master=house.master,
+            catalog=house.service.catalog,
+            answer_seconds=0.2,
+        ) as hurried,
+        house.pool.connection() as holder,
+    ):
+        holder.execute(b"SELECT size FROM ledger.head FOR UPDATE")
+        house.app.router.routes.insert(0, build_router(hurried).routes[0])
+        begun = monotonic()
+        answer = house.post(complaint())
+        taken = monotonic() - begun
+        holder.rollback()
+    house.app.router.routes.pop(0)
+
+    assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert taken < LOCK_SECONDS / 2
+    assert house.post(complaint()).status_code == 200
 
 
 def test_a_program_that_is_stopping_takes_nothing_more(house: House) -> None:

@@ -246,7 +246,19 @@ def test_any_value_in_any_attribute_is_accepted_or_rejected_with_words(
     assert isinstance(item, Accepted) or all(error.cure for error in item.errors)
 
 
-@pytest.mark.parametrize("source", ["rapport", "rapport/signals"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rapport",
+        "rapport/signals",
+        "Rapport",
+        "RAPPORT/signals",
+        "rapport ",
+        " rapport",
+        "rapport:x",
+        "rapport /x",
+    ],
+)
 def test_nobody_outside_writes_for_the_platforms_own_sources(source: str) -> None:
     item = foreign(one(complaint(source=source)), None)
     assert isinstance(item, Rejected)

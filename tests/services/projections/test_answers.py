@@ -68,6 +68,7 @@ def test_health_has_the_contracts_keys_and_its_explanation_sums_to_it(
     health = house.read(f"{ADA}/health")
     assert set(health) == {
         *("value", "status", "coverage", "groups", "policy_version", "as_of", "position"),
+        "simulated",
     }
     explained = house.read(f"{ADA}/health/explain")
     assert {line["kind"] for line in explained["contributions"]} >= {"base", "event"}
@@ -250,3 +251,51 @@ def test_only_roles_that_may_read_a_customer_are_answered(house: House, ada: UUI
     assert house.get(f"{ADA}/health", role="emitter").status_code == 403
     assert house.get(f"{ADA}/health", role="agent").status_code == 200
     assert house.client.get(f"/v1{ADA}/health", params={"min_position": 9}).status_code == 401
+
+
+def test_a_score_as_known_then_is_not_moved_by_what_others_told_later(
+    house: House, ada: UUID
+) -> None:
+    bob = house.person("crm:bob")
+    window = {"as_of": "2026-02-15T00:00:00Z", "known_at": datetime.now(UTC).isoformat()}
+    before = house.read(f"{ADA}/health", **window)
+    why = house.read(f"{ADA}/health/explain", **window)
+    house.record(*(complaint(bob, f"2026-02-{day:02}") for day in range(2, 14)))
+    house.fold()
+    after = house.read(f"{ADA}/health", **window)
+    for answer in (before, after):
+        del answer["position"]
+    assert after == before
+    again = house.read(f"{ADA}/health/explain", **window)
+    assert again["contributions"] == why["contributions"]
+
+
+def test_a_line_is_simulated_by_its_own_source_not_by_another_events_id(
+    house: House, ada: UUID
+) -> None:
+    house.record(complaint(ada, "2026-02-02", event_id="twin"))
+    house.record(complaint(ada, "2026-02-03", event_id="twin", source="simulator/sample-1"))
+    house.fold()
+    lines = house.read(f"{ADA}/health/explain")["contributions"]
+    told = {line["source"]: line["simulated"] for line in lines if line["event_id"] == "twin"}
+    assert told == {complaint(ada, "2026-02-02").source: False, "simulator/sample-1": True}
+
+
+def test_a_mistyped_parameter_is_refused_and_the_known_ones_are_named(
+    house: House, ada: UUID
+) -> None:
+    answer = house.get(f"{ADA}/health", asof="2026-01-01T00:00:00Z")
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["pointer"] == "/query/asof"
+    assert "as_of" in error["cure"]
+
+
+def test_every_answer_about_a_customer_says_whether_made_up_facts_are_in_it(
+    house: House, ada: UUID
+) -> None:
+    tails = ("health", "health/explain", "wallet-share", "signals")
+    assert not any(house.read(f"{ADA}/{tail}")["simulated"] for tail in tails)
+    house.record(complaint(ada, "2026-02-03", source="simulator/sample-1"))
+    house.fold()
+    assert all(house.read(f"{ADA}/{tail}")["simulated"] for tail in tails)

@@ -120,7 +120,8 @@ def test_the_portfolio_at_an_earlier_instant_has_who_was_there_then(
     answer = house.read("/portfolio", as_of="2011-06-01T00:00:00Z")
     assert ids(answer) == [str(people["silent"])]
     assert answer["summary"]["customers"] == 1
-    now = house.read("/portfolio")
+    now = house.read("/portfolio", limit=2)
+    assert len(now["items"]) == 2
     assert now["summary"] == {
         "customers": 5,
         "scored": 5,
@@ -147,6 +148,15 @@ def test_pages_begin_at_the_last_day_with_purchases_if_that_is_long_ago(house: H
     house.record(purchase(house.person("crm:new"), "2026-02-09"))
     house.fold()
     assert house.service.answers.suggested_as_of() is None
+
+
+def test_one_purchase_today_does_not_move_the_pages_of_an_imported_history(house: House) -> None:
+    old = [purchase(house.person(f"crm:{number}"), "2011-12-09") for number in range(101)]
+    house.record(*old, purchase(house.person("crm:new"), "2026-02-09"))
+    house.fold()
+    suggested = house.service.answers.suggested_as_of()
+    assert suggested is not None
+    assert suggested.isoformat() == "2011-12-09T23:59:59+00:00"
 
 
 def test_signals_of_everyone_tell_alerted_and_missed_apart(

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from infra.plumbing.postgres.pool import session_conninfo
+from services.projections import folding
 from services.projections.discovery import Found
 from services.projections.errors import (
     BrokenReadModel,
@@ -289,3 +291,25 @@ def test_however_facts_are_cut_into_batches_and_arrive_the_rows_equal_a_fresh_fo
 def _cut(facts: Sequence[Fact], cuts: set[int]) -> list[Sequence[Fact]]:
     edges = [0, *sorted(cut for cut in cuts if cut < len(facts)), len(facts)]
     return [facts[a:b] for a, b in pairwise(edges)]
+
+
+def test_a_long_fold_is_not_cut_off_by_a_limit_on_idle_transactions(conninfo: str) -> None:
+    limited = session_conninfo(conninfo, "test")
+    with hire(limited, MemoryLedger(HISTORY)) as worker:
+        row = worker.connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
+    assert row == ("0",)
+
+
+def test_late_histories_are_recalled_a_bounded_number_at_a_time(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "RECALLED_TOGETHER", 2)
+    first = [said(number, number, "new", 2) for number in range(1, 6)]
+    late = [said(number + 5, number, "old", 1) for number in range(1, 6)]
+    ledger = MemoryLedger([*first, *late])
+    with hire(conninfo, ledger, words()) as worker:
+        worker.take(first, NOW)
+        worker.take(late, NOW)
+    assert max(len(asked) for asked in ledger.asked) == 2
+    assert len(states(conninfo)) == 5
+    assert all(row[1].endswith(":new") for row in states(conninfo).values())

@@ -120,9 +120,11 @@ class MemoryLedger:
 
     def __init__(self, facts: Iterable[Fact] = ()) -> None:
         self.facts = list(facts)
+        self.asked: list[list[UUID]] = []
 
     def histories(self, streams: Sequence[UUID], *, up_to: int | None) -> dict[UUID, list[Fact]]:
         """What the real one answers."""
+        self.asked.append(list(streams))
         return {
             stream: [
                 fact

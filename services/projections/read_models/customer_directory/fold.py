@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 OUR_CONTACTS = frozenset(
     {
         "benefit.granted",
-        "campaign.sent",
         "complaint.resolved",
         "complaint.responded",
-        "contact.handled",
         "feedback.acted_on",
         "promise.kept",
         "review.answered",
@@ -75,9 +73,20 @@ def step(state: Entry, fact: Fact) -> Entry:
         state.first_seen if ours else _earlier(state.first_seen, at),
         state.last_seen if ours else _later(state.last_seen, at),
         _later(state.last_purchase, at) if bought else state.last_purchase,
-        _later(state.last_contact, at) if kind in OUR_CONTACTS else state.last_contact,
+        _later(state.last_contact, at) if _is_our_contact(fact) else state.last_contact,
         _traded(state.spend, fact, SIGN[kind]) if kind in SIGN else state.spend,
     )
+
+
+def _is_our_contact(fact: Fact) -> bool:
+    """Whether we turned to the customer: not a call of theirs, not a campaign held back."""
+    match fact.type:
+        case "campaign.sent":
+            return fact.data.get("arm") != "held_out"
+        case "contact.handled":
+            return fact.data.get("direction") == "outbound"
+        case kind:
+            return kind in OUR_CONTACTS
 
 
 def _traded(spend: Mapping[str, Decimal], fact: Fact, sign: int) -> Mapping[str, Decimal]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from events.catalog import catalog
 from services.projections.read_model import RowsModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from events.catalog import Catalog
     from events.facts import Fact
 
 
@@ -29,7 +29,7 @@ def row_of(fact: Fact, sentence: Callable[[Fact], str]) -> Mapping[str, Any]:
     }
 
 
-def read_model() -> RowsModel:
-    """The timeline, told in the sentences of the catalog."""
-    sentence = catalog().sentence
+def read_model(language: Catalog) -> RowsModel:
+    """The timeline, told in the sentences of `language`."""
+    sentence = language.sentence
     return RowsModel(name="customer_timeline", version=1, row=lambda fact: row_of(fact, sentence))

@@ -53,9 +53,15 @@ def page(
 
 
 def newest(
-    connection: Connection[Any], types: Collection[str], as_of: datetime
+    connection: Connection[Any],
+    types: Collection[str],
+    as_of: datetime,
+    known_at: datetime | None = None,
 ) -> dict[str, datetime]:
-    """When, by `as_of`, an event of each of `types` last happened to anyone; none: left out."""
+    """When, by `as_of` and as known at `known_at`, an event of each type last happened to anyone.
+
+    A type that never did is left out.
+    """
     with connection.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(SQL["newest"], {"types": list(types), "as_of": as_of})
+        cursor.execute(SQL["newest"], {"types": list(types), "as_of": as_of, "known_at": known_at})
         return dict(cursor.fetchall())

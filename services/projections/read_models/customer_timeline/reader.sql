@@ -20,5 +20,6 @@ FROM unnest(%(types)s::text[]) AS asked (type)
 CROSS JOIN LATERAL (
     SELECT occurred_at FROM read.customer_timeline
     WHERE type = asked.type AND occurred_at <= %(as_of)s
+        AND (%(known_at)s::timestamptz IS NULL OR recorded_at <= %(known_at)s)
     ORDER BY occurred_at DESC LIMIT 1
 ) AS newest

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from events.catalog import catalog
 from services.projections.read_models.customer_timeline.cases import CASES
 from services.projections.read_models.customer_timeline.fold import read_model
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(("fact", "expected"), [pytest.param(*row[1:], id=row[0]) for row in CASES])
 def test_a_fact_becomes_this_row(fact: Fact, expected: Mapping[str, Any]) -> None:
-    row = read_model().row(fact)
+    row = read_model(catalog()).row(fact)
     assert row is not None
     assert {name: row[name] for name in expected} == expected
     assert row["sentence"]

@@ -166,7 +166,7 @@ def test_the_portfolio_says_what_it_stands_on(come_in: Callable[[str], TestClien
     assert "9 December 2011, 12:50 UTC" in page
     assert "all 52,310 recorded events counted" in page
     assert 'policy <span class="figure">default/1</span>' in page
-    assert "The newest purchase is from 9 December 2011" in page
+    assert "so this page stands on 9 December 2011, the newest day with purchases" in page
     assert "The figures of 20 customers rest partly on" in page
 
 

@@ -1,0 +1,83 @@
+"""An event that is not stored changes nobody's identity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.services.command.house import BATCH, complaint
+from tests.services.command.test_record import EARLY
+
+if TYPE_CHECKING:
+    from tests.services.command.house import House
+
+NEW = "loyalty:new-7"
+
+
+def naming(*identifiers: str, **changes: Any) -> dict[str, Any]:
+    """The shop's complaint, naming more identifiers of its customer."""
+    data = {"complaint_id": "k-1", "about": "delivery", "identifiers": list(identifiers)}
+    return complaint(data=data) | changes
+
+
+def customers(house: House) -> int:
+    """How many customers there are."""
+    [(count,)] = house.rows(b"SELECT count(*) FROM vault.keys")
+    return count
+
+
+@pytest.mark.parametrize("subject", ["crm:4711", "crm:nobody-yet"])
+def test_a_conflict_links_no_identifier_and_makes_no_customer(house: House, subject: str) -> None:
+    house.post(complaint())
+
+    assert house.post(naming(NEW, subject=subject)).status_code == 409
+
+    assert (house.vault.find(NEW), customers(house)) == (None, 1)
+
+
+def test_a_duplicate_makes_nobody_again(house: House) -> None:
+    first = house.post(naming(NEW)).json()
+    with house.pool.connection() as connection:
+        connection.execute(b"DELETE FROM vault.identifiers")
+
+    again = house.post(naming(NEW))
+
+    assert (again.status_code, again.json()["position"]) == (200, first["position"])
+    assert (house.vault.find(NEW), customers(house)) == (None, 1)
+
+
+def test_a_conflict_within_one_request_links_no_identifier(house: House) -> None:
+    batch = [complaint(), naming(NEW, subject="crm:nobody-yet"), complaint()]
+
+    results = house.post(batch, BATCH).json()["results"]
+
+    assert [each["status"] for each in results] == ["stored", "conflict", "duplicate"]
+    assert (house.vault.find(NEW), customers(house)) == (None, 1)
+
+
+def test_a_repeat_of_a_refused_event_is_judged_by_itself(house: House) -> None:
+    nobody = "customer:00000000-0000-4000-8000-000000000000"
+    batch = [complaint(subject=nobody), complaint()]
+
+    results = house.post(batch, BATCH).json()["results"]
+
+    assert [each["status"] for each in results] == ["rejected", "stored"]
+
+
+def test_a_quarantined_event_links_no_identifier_to_a_known_customer(house: House) -> None:
+    house.post(complaint())
+    early = naming(NEW, id="c-2", time=EARLY)
+
+    assert house.post(early).json()["type"] == "quarantined"
+    assert (house.vault.find(NEW), customers(house)) == (None, 1)
+
+    house.post(early | {"time": complaint()["time"]})
+    assert house.vault.find(NEW) == house.vault.find("crm:4711")
+
+
+def test_a_quarantined_event_of_somebody_new_is_known_by_its_subject_alone(house: House) -> None:
+    house.post(naming(NEW, time=EARLY))
+
+    assert house.vault.find("crm:4711") is not None
+    assert house.vault.find(NEW) is None
