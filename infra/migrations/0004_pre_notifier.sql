@@ -58,7 +58,7 @@ CREATE TABLE notifier.channels (
     paused_until timestamptz NOT NULL
 );
 
--- A rule stumbled over a fact: it was passed over so that no other customer waits, and is kept.
+-- A rule stumbled over a fact: no other customer waits for it; the rule is asked again until it works.
 CREATE TABLE notifier.stumbles (
     position  bigint NOT NULL,
     rule      text NOT NULL,
