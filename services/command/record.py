@@ -6,50 +6,42 @@ The only writer of customers' events: HTTP, proposals and every later way in com
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from events.errors import FieldError
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
-from infra.plumbing.queries import Queries
 from infra.plumbing.vault.seal import Person, seal_event
-from services.command.intake import Accepted, Rejected, ahead, identifiers_of, others_in
+from infra.plumbing.vault.vault import CUSTOMER_KIND
+from services.command.intake import (
+    OWN_SOURCE,
+    Accepted,
+    Rejected,
+    ahead,
+    identifiers_of,
+    others_in,
+)
+from services.command.quarantine import Quarantine, Quarantined, Withheld
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from events.identifiers import Identifier
     from infra.plumbing.clock import Clock
-    from infra.plumbing.ledger.answers import Outcome
     from infra.plumbing.ledger.ledger import Ledger
     from infra.plumbing.postgres.pool import Pool
     from infra.plumbing.vault.master import Master
     from infra.plumbing.vault.vault import Vault
 
 MAC_LABEL: Final = "rapport content-mac 1"
-TIME_AHEAD: Final = "time-ahead"
-_SQL: Final = Queries.beside("services.command", "record.sql")
 
 _NO_CUSTOMER: Final = "No customer has this UUID."
 _NO_CUSTOMER_CURE: Final = (
     "Send a customer UUID that this platform answered with, or another identifier (crm:, email:)."
 )
-AHEAD_ERROR: Final = FieldError(
-    "/time",
-    "The time lies more than 5 minutes ahead of our clock; the event waits in quarantine.",
-    "Set the sender's clock, or send the time at which it happened.",
-)
 FENCED_ERROR: Final = FieldError(
     "/subject", "The customer is being erased just now.", "Send the event again in a minute."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """Kept aside, sealed, not in the ledger."""
-
-    errors: tuple[FieldError, ...] = (AHEAD_ERROR,)
 
 
 Answer = Stored | Duplicate | Conflict | Quarantined | Rejected
@@ -63,9 +55,9 @@ class Recorder:
     ) -> None:
         self._ledger = ledger
         self._vault = vault
-        self._pool = pool
+        self._quarantine = Quarantine(pool, vault)
         self._clock = clock
-        self._mac_key = master.derive(MAC_LABEL)
+        self.mac_key = master.derive(MAC_LABEL)
 
     def record(self, events: Sequence[Accepted]) -> list[Answer]:
         """Store `events` in order; one answer each. Sending the same again is safe.
@@ -77,23 +69,28 @@ class Recorder:
         now = self._clock()
         answers: dict[int, Answer] = {}
         fresh: dict[int, NewEvent] = {}
-        early: list[NewEvent] = []
+        early: dict[int, NewEvent] = {}
+        withheld: dict[int, Withheld] = {}
         for index, ready in enumerate(self._sealed(events)):
             if isinstance(ready, Rejected):
                 answers[index] = ready
-            elif ahead(ready.occurred_at, now):
-                answers[index] = Quarantined()
-                early.append(ready)
+            elif isinstance(ready, Withheld):
+                withheld[index] = ready
             else:
-                fresh[index] = ready
+                (early if ahead(ready.occurred_at, now) else fresh)[index] = ready
+        if withheld:
+            told = self._quarantine.withhold(list(withheld.values()))
+            answers.update(zip(withheld, told, strict=True))
         if early:
-            self._set_aside(early)
+            kept = self._quarantine.keep_early(list(early.values()))
+            for (index, event), there in zip(early.items(), kept, strict=True):
+                answers[index] = Quarantined() if there else _fenced(event)
         outcomes = self._ledger.append(list(fresh.values())) if fresh else []
         for (index, event), outcome in zip(fresh.items(), outcomes, strict=True):
-            answers[index] = _answer(event, outcome)
+            answers[index] = _fenced(event) if isinstance(outcome, Fenced) else outcome
         return [answers[index] for index in range(len(events))]
 
-    def _sealed(self, events: Sequence[Accepted]) -> list[NewEvent | Rejected]:
+    def _sealed(self, events: Sequence[Accepted]) -> list[NewEvent | Withheld | Rejected]:
         """Find or make every customer named, all in one call, and seal each event under keys."""
         others = [others_in(event) for event in events]
         named = list(dict.fromkeys(identifier for found in others for identifier in found))
@@ -111,8 +108,7 @@ class Recorder:
         subject: Person | None,
         others: dict[Identifier, str],
         known: dict[Identifier, Person | None],
-    ) -> NewEvent | Rejected:
-        envelope = accepted.envelope
+    ) -> NewEvent | Withheld | Rejected:
         parties: dict[str, Person] = {}
         errors: list[FieldError] = []
         if subject is None:
@@ -122,9 +118,17 @@ class Recorder:
             if person is None:
                 errors.append(FieldError(pointer, _NO_CUSTOMER, _NO_CUSTOMER_CURE))
             else:
-                parties[str(identifier)] = person
+                # Whoever is not to be recorded is named under a key that nobody keeps.
+                parties[str(identifier)] = person if person.withheld is None else Person.new()
         if subject is None or errors:
-            return Rejected(tuple(errors), envelope.id)
+            return Rejected(tuple(errors), accepted.envelope.id)
+        if subject.withheld is None or _is_ours(accepted):
+            return self._seal(accepted, subject, parties)
+        stranger = Person.new(subject.withheld)
+        return Withheld(self._seal(accepted, stranger, parties), stranger)
+
+    def _seal(self, accepted: Accepted, subject: Person, parties: dict[str, Person]) -> NewEvent:
+        envelope = accepted.envelope
         return NewEvent(
             stream=subject.stream,
             source=envelope.source,
@@ -133,27 +137,16 @@ class Recorder:
             schema=accepted.kind.version,
             occurred_at=envelope.time,
             body=seal_event(accepted.event, subject, parties, accepted.kind.personal),
-            content_mac=hmac.digest(self._mac_key, accepted.written, sha256),
+            content_mac=hmac.digest(self.mac_key, accepted.written, sha256),
             key_id=subject.key_id,
         )
 
-    def _set_aside(self, events: Sequence[NewEvent]) -> None:
-        columns: dict[str, Any] = {
-            "sources": [event.source for event in events],
-            "event_ids": [event.event_id for event in events],
-            "types": [event.type for event in events],
-            "schemas": [event.schema for event in events],
-            "streams": [event.stream for event in events],
-            "key_ids": [event.key_id for event in events],
-            "times": [event.occurred_at for event in events],
-            "macs": [event.content_mac for event in events],
-            "bodies": [event.body for event in events],
-        }
-        with self._pool.connection() as connection:
-            connection.execute(_SQL["set_aside"], {**columns, "reason": TIME_AHEAD})
+
+def _is_ours(accepted: Accepted) -> bool:
+    """Whether the platform itself says it of a known customer, whom it records in any case."""
+    envelope = accepted.envelope
+    return envelope.source.partition("/")[0] == OWN_SOURCE and envelope.who.kind == CUSTOMER_KIND
 
 
-def _answer(event: NewEvent, outcome: Outcome) -> Answer:
-    if isinstance(outcome, Fenced):
-        return Rejected((FENCED_ERROR,), event.event_id, "unavailable")
-    return outcome
+def _fenced(event: NewEvent) -> Rejected:
+    return Rejected((FENCED_ERROR,), event.event_id, "unavailable")

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Final
 from psycopg import OperationalError
 
 from infra.plumbing.clock import system_clock
-from infra.plumbing.ledger.recorder import LedgerBusy
+from infra.plumbing.ledger.errors import LedgerBusy
+from infra.plumbing.ledger.proofs import Prover
 from infra.plumbing.vault.vault import VaultBusy
 from services.command.gather import MAX_WAITING, Gatherer
 from services.command.intake import Accepted
+from services.command.privacy.service import Privacy
+from services.command.privacy.steps import Means
 from services.command.proposals import Proposals
 from services.command.record import Recorder
 
@@ -54,6 +57,15 @@ class CommandService:
             self.recorder.record, shared=NOT_NOW, max_waiting=max_waiting
         )
         self.proposals = Proposals(pool, self._gatherer.submit, catalog, NOT_NOW)
+        means = Means(
+            vault=vault,
+            catalog=catalog,
+            record=self.recorder.record,
+            prove=lambda: Prover(ledger.recorder.rows),
+            mac_key=self.recorder.mac_key,
+            clock=clock,
+        )
+        self.privacy = Privacy(pool, means, NOT_NOW)
 
     async def take(self, items: Sequence[Item]) -> list[Answer]:
         """Record what is accepted of a request, together with whatever else waits.
@@ -73,6 +85,10 @@ class CommandService:
     def run_proposals(self, stop: Event) -> None:
         """Record what the projections propose, until `stop` is set."""
         self.proposals.run(stop)
+
+    def run_privacy(self, stop: Event) -> None:
+        """Work off what was asked about customers' data, until `stop` is set."""
+        self.privacy.run(stop)
 
     def close(self) -> None:
         """Take nothing more and finish what waits."""

@@ -37,6 +37,8 @@ class Platform:
     process: subprocess.Popen[str] | None = None
     url: str = ""
     lines: list[str] = field(default_factory=list[str])
+    listener: Thread | None = None
+    reader: Thread | None = None
 
     def start(self, *options: str) -> None:
         """Start it and wait for the line `ready URL`."""
@@ -50,7 +52,8 @@ class Platform:
         lines = self.process.stdout
         assert lines is not None
         self.lines = []
-        Thread(target=lambda: self.lines.extend(lines), daemon=True).start()
+        self.reader = Thread(target=lambda: self.lines.extend(lines), daemon=True)
+        self.reader.start()
         until = time.monotonic() + READY_SECONDS
         while not (ready := [line for line in list(self.lines) if line.startswith("ready ")]):
             assert self.process.poll() is None, self.lines
@@ -63,7 +66,10 @@ class Platform:
         assert self.process is not None
         self.process.send_signal(number)
         code = self.process.wait(60)
-        if self.process.stdout is not None:
+        if self.reader is not None:
+            self.reader.join(60)  # children of a killed program speak on the same pipe to their end
+        if self.listener is not None and self.process.stdout is not None:
+            self.listener.join(60)  # the services of a killed program hold the pipe a little longer
             self.process.stdout.close()
         self.process = None
         return code

@@ -12,26 +12,22 @@ from eventsourcing.application import Application
 
 from events.facts import Fact
 from infra.plumbing.ledger.append import SQL
+from infra.plumbing.ledger.errors import LedgerGap
 from infra.plumbing.ledger.persistence import environment
 from infra.plumbing.ledger.recorder import APPLICATION_SOURCE, LedgerRecorder
+from infra.plumbing.ledger.scan import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Self
     from uuid import UUID
 
     from infra.plumbing.ledger.answers import NewEvent, Outcome
+    from infra.plumbing.ledger.scan import Entry
 
 CONNECTIONS = 10
-
-
-class LedgerGap(Exception):
-    """A position is missing: events were removed, or read by something that is not this ledger.
-
-    A reader stops here. Passing over the hole would hide it for ever.
-    """
 
 
 class Ledger:
@@ -91,7 +87,7 @@ class Ledger:
         for row in rows:
             position += 1
             if row[0] != position:
-                raise LedgerGap(f"After position {position - 1} the ledger goes on at {row[0]}.")
+                raise LedgerGap(position - 1, row[0])
             facts.append(_fact(row))
         return facts
 
@@ -108,7 +104,18 @@ class Ledger:
         `as_of`: only what had happened by then; `known_at`: only what had been recorded by then;
         `up_to`: only up to that position.
         """
+        if as_of is None and known_at is None and up_to is None:
+            return [_fact(row) for row in self._rows(SQL["history"], (stream,))]
         return self.histories([stream], as_of=as_of, known_at=known_at, up_to=up_to)[stream]
+
+    def scan(self, after: int = 0, up_to: int | None = None) -> Generator[Entry]:
+        """The whole log in order after position `after`, in bounded memory (see `scan.Entry`).
+
+        Raises:
+            LedgerGap: the positions are not dense.
+        """
+        with self.recorder.datastore.get_connection() as connection:
+            yield from scan(connection, after, up_to)
 
     def histories(
         self,
@@ -130,7 +137,9 @@ class Ledger:
             found[row[1]].append(_fact(row))
         return found
 
-    def _rows(self, query: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def _rows(
+        self, query: bytes, parameters: dict[str, Any] | Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
         return self.recorder.rows(query, parameters)
 
 
