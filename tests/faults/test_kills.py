@@ -33,6 +33,7 @@ def test_whatever_is_killed_under_load_every_invariant_holds(
 ) -> None:
     dice = random.Random(f"{seed} wire")  # noqa: S311 - repeatable
     loss = Loss(dice, b"HTTP/1.1 2", one_in=ONE_LOST_IN, most=100 * KILLS)
+    loss.begun.set()
     with storm(program, seed) as raging, http_wire(lambda: program.url, loss) as url:
         raging.rage(lambda reaper: reaper.deal(KILLS), lambda: url)
         assert program.end() == 0, program.said()[-5:]

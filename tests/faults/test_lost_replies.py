@@ -65,6 +65,8 @@ def test_commits_whose_replies_are_lost_leave_every_invariant_whole(
     answers = Loss(dice, b"HTTP/1.1 2", one_in=ONE_LOST_IN, most=LOSSES)
 
     def lose(reaper: Reaper) -> float:
+        answers.begun.set()
+        commits.begun.set()
         assert commits.all_lost.wait(MOST_SECONDS), f"only {commits.lost} were lost"
         reaper.sample()
         return monotonic()

@@ -21,7 +21,10 @@ CHUNK_BYTES = 65_536
 
 
 class Loss:
-    """Says which answers are lost: about one in `one_in` of those with `mark`, `most` in all."""
+    """Says which answers are lost: about one in `one_in` of those with `mark`, `most` in all.
+
+    None is lost before `begun` is set.
+    """
 
     def __init__(self, dice: Random, mark: bytes, *, one_in: int, most: int) -> None:
         self._dice = dice
@@ -30,11 +33,12 @@ class Loss:
         self._most = most
         self._lock = Lock()
         self.lost = 0
+        self.begun = Event()
         self.all_lost = Event()
 
     def takes(self, answer: bytes) -> bool:
         """Whether this answer is lost."""
-        if self._mark not in answer:
+        if self._mark not in answer or not self.begun.is_set():
             return False
         with self._lock:
             if self.lost >= self._most or self._dice.randrange(self._one_in):

@@ -37,7 +37,6 @@ class Platform:
     process: subprocess.Popen[str] | None = None
     url: str = ""
     lines: list[str] = field(default_factory=list[str])
-    listener: Thread | None = None
     reader: Thread | None = None
 
     def start(self, *options: str) -> None:
@@ -68,8 +67,7 @@ class Platform:
         code = self.process.wait(60)
         if self.reader is not None:
             self.reader.join(60)  # children of a killed program speak on the same pipe to their end
-        if self.listener is not None and self.process.stdout is not None:
-            self.listener.join(60)  # the services of a killed program hold the pipe a little longer
+        if self.process.stdout is not None:
             self.process.stdout.close()
         self.process = None
         return code
