@@ -37,6 +37,7 @@ class Platform:
     process: subprocess.Popen[str] | None = None
     url: str = ""
     lines: list[str] = field(default_factory=list[str])
+    reader: Thread | None = None
 
     def start(self, *options: str) -> None:
         """Start it and wait for the line `ready URL`."""
@@ -50,7 +51,8 @@ class Platform:
         lines = self.process.stdout
         assert lines is not None
         self.lines = []
-        Thread(target=lambda: self.lines.extend(lines), daemon=True).start()
+        self.reader = Thread(target=lambda: self.lines.extend(lines), daemon=True)
+        self.reader.start()
         until = time.monotonic() + READY_SECONDS
         while not (ready := [line for line in list(self.lines) if line.startswith("ready ")]):
             assert self.process.poll() is None, self.lines
@@ -63,6 +65,8 @@ class Platform:
         assert self.process is not None
         self.process.send_signal(number)
         code = self.process.wait(60)
+        if self.reader is not None:
+            self.reader.join(60)  # children of a killed program speak on the same pipe to their end
         if self.process.stdout is not None:
             self.process.stdout.close()
         self.process = None

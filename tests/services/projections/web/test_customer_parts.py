@@ -119,7 +119,7 @@ def test_the_stand_says_how_much_is_counted_and_never_rounds_up(
 def test_a_signal_says_whether_anybody_was_alerted() -> None:
     told = [(signal.kind, signal.told) for signal in read_signals({"items": SIGNALS})]
     assert told == [
-        ("Complaint unresolved", "Alerted on 2 November 2011."),
+        ("Complaint unresolved", "Alerted; due since 2 November 2011."),
         ("Silence", "Nobody was alerted: it was due before its facts were recorded here."),
     ]
     waiting = read_signals({"items": [{"kind": "silence", "status": "open"}]})
