@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 
 export PYTHON
 
-.PHONY: help setup run test check format test-faults schemas clean
+.PHONY: help setup run test check format test-faults bench schemas clean
 .DEFAULT_GOAL := help
 
 help: ## Print every target
@@ -34,8 +34,13 @@ format: setup ## Format and mend what can be mended
 	$(RUN)/ruff format
 	$(RUN)/ruff check --fix
 
-test-faults: setup ## The long form of the fault tests: more kills, more minutes
-	RAPPORT_TEST_KILLS=200 $(RUN)/pytest -m faults
+test-faults: setup ## The long form of the fault tests: 200 kills, about half an hour (KILLS=, SEED=)
+	RAPPORT_TEST_KILLS=$(or $(KILLS),200) RAPPORT_TEST_SEED=$(SEED) $(RUN)/pytest -m faults --timeout 3000
+
+bench: setup ## Measure the ledger beside others, in pairs (some minutes, on a quiet machine)
+	@uv=$$(infra/setup/uv.sh) && "$$uv" pip install --quiet --python $(RUN)/python \
+		--target .tools/bench umadb==0.7.8 || echo "UmaDB cannot be installed here; row L6 says so."
+	@$(RUN)/python -m tests.bench $(BENCH)
 
 schemas: setup ## List every kind of event the platform knows
 	@$(RUN)/rapport list schemas

@@ -24,7 +24,8 @@ class Fact:
 
     `position` is its dense place in the whole ledger (1, 2, 3 ...), `version` its dense place in
     the customer's stream. `occurred_at` is the emitter's time, `recorded_at` the database's; both
-    are aware and in UTC. Personal values in `data` are still sealed: `{"key", "sealed"}`.
+    are aware and in UTC. Personal values in `data` are still sealed: `{"key", "sealed"}`. A fact
+    whose retention is over has no `data` left: it happened, and nothing more is known of it.
     """
 
     position: int

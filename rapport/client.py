@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 LINES_TYPE: Final = "application/x-ndjson"
 """One event a line: a line that cannot be read costs only itself, in an array it costs all."""
-ANSWERED: Final = frozenset({HTTPStatus.OK, HTTPStatus.MULTI_STATUS})
+ANSWERED: Final = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.MULTI_STATUS})
 BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 MAX_ATTEMPTS: Final = 20
 FIRST_PAUSE_SECONDS: Final = 0.2
@@ -164,6 +164,15 @@ class Client:
             ClientError: see the tree above; RequestRefused with `status` 404 if it is not there.
         """
         return self._json(self._call("GET", path, params=params))
+
+    def ask(self, path: str, asked: Mapping[str, Any]) -> Any:
+        """Post `asked` as JSON to `path`, where asking twice is safe, and return the answer's JSON.
+
+        Raises:
+            ClientError: see the tree above; RequestRefused with `status` 404 for nobody known.
+        """
+        body = orjson.dumps(asked)
+        return self._json(self._call("POST", path, content=body, media_type="application/json"))
 
     def _call(
         self,

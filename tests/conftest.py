@@ -3,6 +3,10 @@
 One embedded server per test process (and so per xdist worker) and one database per test, cloned
 from a migrated template. The server runs with the product's own options, fsync included; its files
 lie in memory where that is possible.
+
+`conninfo` is the application's, who may not change what is recorded nor make tables of its own;
+`owner_conninfo` is that of the database's owner, `intruder` a superuser who has switched off what
+defends the ledger.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import hypothesis
@@ -22,9 +26,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
-from infra.plumbing.postgres.facts import ROLE
+from infra.plumbing.postgres.facts import APP, OWNER
+from infra.plumbing.postgres.grants import grant
 from infra.plumbing.postgres.migrate import migrate
-from infra.plumbing.postgres.pool import Pool, make_pool
+from infra.plumbing.postgres.pool import Pool, address, make_pool
 from infra.plumbing.postgres.supervisor import EmbeddedPostgres
 from infra.plumbing.settings import ENV_PREFIX, Settings, load_settings
 
@@ -83,20 +88,41 @@ def postgres_server(quick_place: Path) -> Generator[EmbeddedPostgres]:
 def template(postgres_server: EmbeddedPostgres) -> str:
     """The name of a database with all migrations applied, to clone from."""
     _create(postgres_server, TEMPLATE)
-    migrate(make_conninfo(postgres_server.conninfo, dbname=TEMPLATE))
+    owner = make_conninfo(postgres_server.conninfo_of(OWNER), dbname=TEMPLATE)
+    migrate(owner)
+    grant(owner)
     return TEMPLATE
 
 
 @pytest.fixture
 def empty_conninfo(postgres_server: EmbeddedPostgres) -> Generator[str]:
-    """A fresh database without any migration, owned by the application's role."""
-    yield from _lend(postgres_server, "template1")
+    """A fresh database without any migration, as its owner."""
+    yield from _lend(postgres_server, "template1", OWNER)
 
 
 @pytest.fixture
 def conninfo(postgres_server: EmbeddedPostgres, template: str) -> Generator[str]:
-    """A fresh migrated database, owned by the application's role."""
-    yield from _lend(postgres_server, template)
+    """A fresh migrated database, as the application."""
+    yield from _lend(postgres_server, template, APP)
+
+
+@pytest.fixture
+def owner_conninfo(postgres_server: EmbeddedPostgres, conninfo: str) -> str:
+    """The same database, as its owner."""
+    return make_conninfo(postgres_server.conninfo_of(OWNER), dbname=address(conninfo).dbname)
+
+
+@pytest.fixture
+def intruder(
+    postgres_server: EmbeddedPostgres, conninfo: str
+) -> Generator[psycopg.Connection[Any]]:
+    """The same database, as a superuser (autocommit) who has switched off the ledger's triggers."""
+    superuser = postgres_server.superuser_conninfo(address(conninfo).dbname)
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        for table in ("events", "head", "removals"):
+            off = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER")
+            connection.execute(off.format(sql.Identifier("ledger", table)))
+        yield connection
 
 
 @pytest.fixture
@@ -112,11 +138,11 @@ def settings(conninfo: str, tmp_path: Path) -> Settings:
     return load_settings(data_dir=tmp_path / "data", database_url=SecretStr(conninfo))
 
 
-def _lend(server: EmbeddedPostgres, origin: str) -> Generator[str]:
+def _lend(server: EmbeddedPostgres, origin: str, role: str) -> Generator[str]:
     name = f"test_{uuid4().hex}"
     _create(server, name, origin)
     try:
-        yield make_conninfo(server.conninfo, dbname=name)
+        yield make_conninfo(server.conninfo_of(role), dbname=name)
     finally:
         drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
         with psycopg.connect(server.superuser_conninfo(), autocommit=True) as conn:
@@ -125,7 +151,7 @@ def _lend(server: EmbeddedPostgres, origin: str) -> Generator[str]:
 
 def _create(server: EmbeddedPostgres, name: str, origin: str = "template1") -> None:
     create = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
-        sql.Identifier(name), sql.Identifier(ROLE), sql.Identifier(origin)
+        sql.Identifier(name), sql.Identifier(OWNER), sql.Identifier(origin)
     )
     with psycopg.connect(server.superuser_conninfo(), autocommit=True) as conn:
         conn.execute(create)

@@ -37,6 +37,16 @@ class Settings(BaseSettings):
         description="Your own PostgreSQL, as postgresql://user:password@host:5432/name. "
         "Without it an embedded server runs in the data folder.",
     )
+    database_owner_url: SecretStr | None = Field(
+        default=None,
+        description="Connects as the owner of your own database, for migrations and retention "
+        "alone. Without it: the user in RAPPORT_DATABASE_URL.",
+    )
+    database_signer_url: SecretStr | None = Field(
+        default=None,
+        description="Connects to your own database as the signer. "
+        "Without it: the user in RAPPORT_DATABASE_URL.",
+    )
     host: str = Field(
         default="127.0.0.1", min_length=1, description="Address the web server listens on."
     )
@@ -61,6 +71,20 @@ class Settings(BaseSettings):
         default=None,
         description="Secret (whsec_...) that signs alerts in the Standard Webhooks scheme.",
     )
+    signer_key_file: Path | None = Field(
+        default=None,
+        description="File of the key that signs checkpoints. "
+        "Without it: secrets/signer.key in the data folder.",
+    )
+    checkpoints_dir: Path | None = Field(
+        default=None,
+        description="Folder that signed checkpoints and their public key are published in. "
+        "Without it: checkpoints in the data folder.",
+    )
+    checkpoint_webhook_url: str | None = Field(
+        default=None,
+        description="http(s) address that each signed checkpoint is sent to; none, none sent.",
+    )
     schemas_dir: Path | None = Field(
         default=None,
         description="Folder of your own event schemas, laid out as events/schemas/ is.",
@@ -71,7 +95,19 @@ class Settings(BaseSettings):
         """The file of the master key, whether set or by default."""
         return self.master_key_file or self.data_dir / "secrets" / "master.key"
 
-    @field_validator("data_dir", "master_key_file", "schemas_dir")
+    @property
+    def signer_key_path(self) -> Path:
+        """The file of the signer's key, whether set or by default."""
+        return self.signer_key_file or self.data_dir / "secrets" / "signer.key"
+
+    @property
+    def checkpoints_path(self) -> Path:
+        """The folder of published checkpoints, whether set or by default."""
+        return self.checkpoints_dir or self.data_dir / "checkpoints"
+
+    @field_validator(
+        "data_dir", "master_key_file", "signer_key_file", "checkpoints_dir", "schemas_dir"
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -81,7 +117,7 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_owner_url", "database_signer_url")
     @classmethod
     def _libpq_reads_it(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
@@ -96,7 +132,7 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
-    @field_validator("webhook_url")
+    @field_validator("webhook_url", "checkpoint_webhook_url")
     @classmethod
     def _http_only(cls, value: str | None) -> str | None:
         if value is None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from events.catalog import Catalog, catalog
+from infra.plumbing.ledger.checkpoint import origin_of
+from infra.plumbing.ledger.kept import read_published, refuse_unless_grown
 from infra.plumbing.ledger.ledger import Ledger
+from infra.plumbing.ledger.proofs import Prover
 from infra.plumbing.postgres.database import open_database
 from infra.plumbing.postgres.pool import make_pool, session_conninfo
 from infra.plumbing.vault.vault import Vault, open_master
@@ -43,7 +46,8 @@ def open_house(settings: Settings, *, what: str, attach: bool = False) -> Genera
     `attach`: work beside a running platform on the same data folder.
 
     Raises:
-        HouseError: data folder, server, URL or migration; in words for whoever started it.
+        HouseError: data folder, server, URL or migration, or a database that does not hold the
+            log of the checkpoint published last; in words for whoever started it.
         VaultError: the master key is missing or another database's.
         LanguageError: a schema folder of the operator's own is broken.
     """
@@ -54,5 +58,16 @@ def open_house(settings: Settings, *, what: str, attach: bool = False) -> Genera
             make_pool(database.conninfo, name=what, max_size=CONNECTIONS) as pool,
             Ledger.open(session_conninfo(database.conninfo, f"{what} ledger")) as ledger,
         ):
+            _refuse_another_log(settings, ledger)
             master = open_master(pool, settings.master_key_path)
             yield House(settings, database, pool, master, Vault(pool, master), ledger, language)
+
+
+def _refuse_another_log(settings: Settings, ledger: Ledger) -> None:
+    """A database restored behind a published checkpoint is not gone on with."""
+    signed = read_published(settings.checkpoints_path)
+    if signed is not None:
+        # The size is asked after the checkpoint was read: the log may grow meanwhile.
+        origin, size = origin_of(ledger.deployment()), ledger.size()
+        rows = ledger.recorder.rows
+        refuse_unless_grown(signed, origin, size, lambda count: Prover(rows, count).root())

@@ -18,6 +18,9 @@ from infra.plumbing.errors import PortTaken
 from infra.plumbing.http import auth, problems
 from infra.plumbing.http.problems import Problem
 from infra.plumbing.ledger.probe import Probe
+from services.command.audit.routes import build_router as audit_router
+from services.command.audit.service import Audit
+from services.command.privacy.routes import build_router as privacy_router
 from services.command.routes import build_router as command_router
 from services.command.service import CommandService
 from services.projections.routes import build_router as projection_router
@@ -80,6 +83,9 @@ def build_app(
     auth.install(app, access)
     if command is not None:
         app.include_router(command_router(command))
+        audit = Audit(house.ledger, house.vault, command.recorder, house.catalog)
+        app.include_router(audit_router(audit))
+        app.include_router(privacy_router(command.privacy))
     if projections is not None:
         app.include_router(projection_router(projections))
         app.include_router(build_pages(projections.answers, access))

@@ -1,6 +1,6 @@
-"""The all-in-one program: the database, HTTP, projections and notifier, started by one command.
+"""The all-in-one program: the database, HTTP and the other services, started by one command.
 
-This process runs PostgreSQL and answers HTTP; the projections and the notifier are children, so a
+This process runs PostgreSQL and answers HTTP; projections, notifier and signer are children, so a
 long fold never holds up a request. On the way out everything is stopped in the opposite order.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from infra.plumbing.access import Access, create_key
+from infra.plumbing.ledger.tiles import TileWriter
 from infra.plumbing.telemetry import configure_logging
 from rapport.options import endpoint_path, local_key_path
 from rapport.running.children import Children
@@ -63,7 +64,11 @@ def up(settings: Settings, when_ready: Callable[[House, str], None]) -> None:
 
 def _loops(house: House, command: CommandService) -> list[tuple[str, Callable[[Event], object]]]:
     """What this process does beside answering HTTP."""
-    loops: list[tuple[str, Callable[[Event], object]]] = [("proposals", command.run_proposals)]
+    loops: list[tuple[str, Callable[[Event], object]]] = [
+        ("proposals", command.run_proposals),
+        ("privacy", command.run_privacy),
+        ("tiles", TileWriter(house.pool).run),
+    ]
     if house.database.embedded is not None:
         loops.append(("postgres", house.database.embedded.watch))
     return loops
@@ -72,7 +77,7 @@ def _loops(house: House, command: CommandService) -> list[tuple[str, Callable[[E
 def _services(settings: Settings) -> list[list[str]]:
     """The commands of the child processes."""
     folder = ["--data-dir", str(settings.data_dir)]
-    return [["projections", "--no-serve", *folder], ["notifier", *folder]]
+    return [["projections", "--no-serve", *folder], ["notifier", *folder], ["signer", *folder]]
 
 
 @contextmanager

@@ -9,7 +9,8 @@ Takes CloudEvents 1.0 in structured mode (one, an array, or one a line) or in bi
 headers, the data as body): at most 1,000 events and 4 MiB. Sending the same again is safe: `source`
 and `id` name an event for ever. Good events of a batch are stored whatever their neighbours are.
 The `data` of each type is described by its schema. An event whose `time` lies more than 5 minutes
-ahead is set aside (`quarantined`) and is not in the ledger."""
+ahead, or that is about a person who is not to be recorded, is set aside (`quarantined`) and is not
+in the ledger."""
 
 _EVENT: Final[dict[str, Any]] = {
     "type": "object",

@@ -6,15 +6,22 @@ The only writer of customers' events: HTTP, proposals and every later way in com
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from events.errors import FieldError
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
-from infra.plumbing.queries import Queries
 from infra.plumbing.vault.seal import Person, seal_event
-from services.command.intake import Accepted, Rejected, ahead, identifiers_of, others_in
+from infra.plumbing.vault.vault import CUSTOMER_KIND
+from services.command.intake import (
+    OWN_SOURCE,
+    Accepted,
+    Rejected,
+    ahead,
+    identifiers_of,
+    others_in,
+)
+from services.command.quarantine import SUPPRESSED_ERROR, Quarantine, Quarantined, Withheld
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,35 +29,20 @@ if TYPE_CHECKING:
 
     from events.identifiers import Identifier
     from infra.plumbing.clock import Clock
-    from infra.plumbing.ledger.answers import Outcome
     from infra.plumbing.ledger.ledger import Ledger
     from infra.plumbing.postgres.pool import Pool
     from infra.plumbing.vault.master import Master
     from infra.plumbing.vault.vault import Vault
 
 MAC_LABEL: Final = "rapport content-mac 1"
-TIME_AHEAD: Final = "time-ahead"
-_SQL: Final = Queries.beside("services.command", "record.sql")
 
 _NO_CUSTOMER: Final = "No customer has this UUID."
 _NO_CUSTOMER_CURE: Final = (
     "Send a customer UUID that this platform answered with, or another identifier (crm:, email:)."
 )
-AHEAD_ERROR: Final = FieldError(
-    "/time",
-    "The time lies more than 5 minutes ahead of our clock; the event waits in quarantine.",
-    "Set the sender's clock, or send the time at which it happened.",
-)
 FENCED_ERROR: Final = FieldError(
     "/subject", "The customer is being erased just now.", "Send the event again in a minute."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """Kept aside, sealed, not in the ledger."""
-
-    errors: tuple[FieldError, ...] = (AHEAD_ERROR,)
 
 
 Answer = Stored | Duplicate | Conflict | Quarantined | Rejected
@@ -64,9 +56,9 @@ class Recorder:
     ) -> None:
         self._ledger = ledger
         self._vault = vault
-        self._pool = pool
+        self._quarantine = Quarantine(pool, vault)
         self._clock = clock
-        self._mac_key = master.derive(MAC_LABEL)
+        self.mac_key = master.derive(MAC_LABEL)
 
     def record(self, events: Sequence[Accepted]) -> list[Answer]:
         """Store `events` in order; one answer each. Sending the same again is safe.
@@ -99,24 +91,31 @@ class Recorder:
     def _record(self, events: Mapping[int, Accepted], now: datetime) -> dict[int, Answer]:
         answers: dict[int, Answer] = {}
         fresh: dict[int, NewEvent] = {}
-        early: list[NewEvent] = []
+        early: dict[int, NewEvent] = {}
+        withheld: dict[int, Withheld] = {}
         sealed = self._sealed(list(events.values()), now)
         for index, ready in zip(events, sealed, strict=True):
             if isinstance(ready, Rejected):
                 answers[index] = ready
-            elif ahead(ready.occurred_at, now):
-                answers[index] = Quarantined()
-                early.append(ready)
+            elif isinstance(ready, Withheld):
+                withheld[index] = ready
             else:
-                fresh[index] = ready
+                (early if ahead(ready.occurred_at, now) else fresh)[index] = ready
+        if withheld:
+            self._quarantine.withhold(list(withheld.values()))
+            answers.update(dict.fromkeys(withheld, Quarantined((SUPPRESSED_ERROR,))))
         if early:
-            self._set_aside(early)
+            kept = self._quarantine.keep_early(list(early.values()))
+            for (index, event), there in zip(early.items(), kept, strict=True):
+                answers[index] = Quarantined() if there else _fenced(event)
         outcomes = self._ledger.append(list(fresh.values())) if fresh else []
         for (index, event), outcome in zip(fresh.items(), outcomes, strict=True):
-            answers[index] = _answer(event, outcome)
+            answers[index] = _fenced(event) if isinstance(outcome, Fenced) else outcome
         return answers
 
-    def _sealed(self, events: Sequence[Accepted], now: datetime) -> list[NewEvent | Rejected]:
+    def _sealed(
+        self, events: Sequence[Accepted], now: datetime
+    ) -> list[NewEvent | Withheld | Rejected]:
         """Find or make every customer named, all in one call, and seal each event under keys.
 
         An event that goes into quarantine links no identifiers; so that it can be sealed, a
@@ -139,8 +138,7 @@ class Recorder:
         subject: Person | None,
         others: dict[Identifier, str],
         known: dict[Identifier, Person | None],
-    ) -> NewEvent | Rejected:
-        envelope = accepted.envelope
+    ) -> NewEvent | Withheld | Rejected:
         parties: dict[str, Person] = {}
         errors: list[FieldError] = []
         if subject is None:
@@ -150,9 +148,17 @@ class Recorder:
             if person is None:
                 errors.append(FieldError(pointer, _NO_CUSTOMER, _NO_CUSTOMER_CURE))
             else:
-                parties[str(identifier)] = person
+                # Whoever is not to be recorded is named under a key that nobody keeps.
+                parties[str(identifier)] = person if person.withheld is None else Person.new()
         if subject is None or errors:
-            return Rejected(tuple(errors), envelope.id)
+            return Rejected(tuple(errors), accepted.envelope.id)
+        if subject.withheld is None or _is_ours(accepted):
+            return self._seal(accepted, subject, parties)
+        stranger = Person.new(subject.withheld)
+        return Withheld(self._seal(accepted, stranger, parties), stranger)
+
+    def _seal(self, accepted: Accepted, subject: Person, parties: dict[str, Person]) -> NewEvent:
+        envelope = accepted.envelope
         return NewEvent(
             stream=subject.stream,
             source=envelope.source,
@@ -167,22 +173,13 @@ class Recorder:
 
     def _mac(self, accepted: Accepted) -> bytes:
         """What tells a repeat of the event from another one under its id."""
-        return hmac.digest(self._mac_key, accepted.written, sha256)
+        return hmac.digest(self.mac_key, accepted.written, sha256)
 
-    def _set_aside(self, events: Sequence[NewEvent]) -> None:
-        columns: dict[str, Any] = {
-            "sources": [event.source for event in events],
-            "event_ids": [event.event_id for event in events],
-            "types": [event.type for event in events],
-            "schemas": [event.schema for event in events],
-            "streams": [event.stream for event in events],
-            "key_ids": [event.key_id for event in events],
-            "times": [event.occurred_at for event in events],
-            "macs": [event.content_mac for event in events],
-            "bodies": [event.body for event in events],
-        }
-        with self._pool.connection() as connection:
-            connection.execute(_SQL["set_aside"], {**columns, "reason": TIME_AHEAD})
+
+def _is_ours(accepted: Accepted) -> bool:
+    """Whether the platform itself says it of a known customer, whom it records in any case."""
+    envelope = accepted.envelope
+    return envelope.source.partition("/")[0] == OWN_SOURCE and envelope.who.kind == CUSTOMER_KIND
 
 
 def _key(event: Accepted) -> tuple[str, str]:
@@ -202,7 +199,5 @@ def _waves(events: Sequence[Accepted]) -> list[dict[int, Accepted]]:
     return [first, again] if again else [first]
 
 
-def _answer(event: NewEvent, outcome: Outcome) -> Answer:
-    if isinstance(outcome, Fenced):
-        return Rejected((FENCED_ERROR,), event.event_id, "unavailable")
-    return outcome
+def _fenced(event: NewEvent) -> Rejected:
+    return Rejected((FENCED_ERROR,), event.event_id, "unavailable")

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from infra.plumbing.away import AWAY
 from infra.plumbing.clock import system_clock
+from infra.plumbing.ledger.proofs import Prover
 from services.command.gather import MAX_WAITING, Gatherer
 from services.command.intake import Accepted
+from services.command.privacy.service import Privacy
+from services.command.privacy.steps import Means
 from services.command.proposals import Proposals
 from services.command.record import Recorder
 
@@ -55,6 +58,15 @@ class CommandService:
             self.recorder.record, shared=AWAY, max_waiting=max_waiting
         )
         self.proposals = Proposals(pool, self._gatherer.submit, catalog, AWAY, clock)
+        means = Means(
+            vault=vault,
+            catalog=catalog,
+            record=self.recorder.record,
+            prove=lambda: Prover(ledger.recorder.rows),
+            mac_key=self.recorder.mac_key,
+            clock=clock,
+        )
+        self.privacy = Privacy(pool, means, AWAY)
 
     async def take(self, items: Sequence[Item]) -> list[Answer]:
         """Record what is accepted of a request, together with whatever else waits.
@@ -76,6 +88,10 @@ class CommandService:
     def run_proposals(self, stop: Event) -> None:
         """Record what the projections propose, until `stop` is set."""
         self.proposals.run(stop)
+
+    def run_privacy(self, stop: Event) -> None:
+        """Work off what was asked about customers' data, until `stop` is set."""
+        self.privacy.run(stop)
 
     def close(self) -> None:
         """Take nothing more and finish what waits."""

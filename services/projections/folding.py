@@ -134,6 +134,17 @@ def refold(model: StateModel[Any], history: Sequence[Fact]) -> Any:
     return _fold(model, model.start(), sorted(history, key=key))
 
 
+def refolded(model: StateModel[Any], histories: Mapping[UUID, Sequence[Fact]]) -> list[StateRow]:
+    """The rows that whole histories (in order of position) leave; no facts, no row.
+
+    Raises:
+        FoldFailed: the model's step raised.
+    """
+    return [
+        _row(None, history, refold(model, history)) for history in histories.values() if history
+    ]
+
+
 def _unseen(row: StateRow | None, facts: Sequence[Fact]) -> Sequence[Fact]:
     if row is None or facts[0].position > row.position:
         return facts

@@ -47,6 +47,8 @@ RARE_COLLECTIONS = (200_000, 20, 100)
 """Thresholds of the garbage collector while folding."""
 TIMER_SECONDS = 1.0
 """Timers are looked at this often at most."""
+REMOVALS = 500
+"""Customers folded anew in one transaction because their events lost bodies."""
 
 
 class Feed(Protocol):
@@ -156,12 +158,14 @@ def _run(  # noqa: PLR0913, PLR0917 - see run_worker
 
 
 def _follow(worker: Worker, feed: Feed, stop: Event, clock: Clock) -> None:
-    """Fold batch after batch; look at the timers whenever the feed's end was reached."""
+    """Fold batch after batch; at the feed's end see to what was taken away, and to the timers."""
     timers_at = 0.0
     for facts in feed.batches(worker.position, BATCH, stop):
         _take(worker, facts, clock)
         if len(facts) < BATCH and time.monotonic() >= timers_at:
             timers_at = time.monotonic() + TIMER_SECONDS
+            while worker.refold_removed(REMOVALS):
+                pass  # all of them, before the clock may act on a state
             fire_due(worker, clock())
 
 

@@ -33,7 +33,7 @@ SQL = Queries.beside("services.projections", "tables.sql")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A read model with the statements that load and write its rows.
+    """A read model with the statements that load, write and clear its rows.
 
     `name` is `<model>_v<version>`: the table's, and its checkpoint's.
     """
@@ -43,6 +43,7 @@ class Table:
     columns: tuple[str, ...]
     write: sql.Composed
     load: sql.Composed
+    clear: sql.Composed
 
 
 def prepare(connection: Connection[Any], found: Sequence[Found]) -> tuple[Table, ...]:
@@ -77,6 +78,11 @@ def write_rows(
     """Write rows, given as column name -> values, in one statement; a row further on stays."""
     if arrays["stream"]:
         connection.execute(table.write, arrays, prepare=True)
+
+
+def clear_rows(connection: Connection[Any], table: Table, streams: Sequence[UUID]) -> None:
+    """Take every row of `streams` out of the table."""
+    connection.execute(table.clear, {"streams": list(streams)})
 
 
 def _prepare(connection: Connection[Any], found: Found) -> Table:
@@ -134,6 +140,7 @@ def _table(model: ReadModel, name: str, types: Mapping[str, str]) -> Table:
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
         arrays=arrays,
     )
+    clear = sql.SQL("DELETE FROM {} WHERE stream = ANY(%(streams)s)").format(table)
     if isinstance(model, StateModel):
         settings = sql.SQL(", ").join(
             sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column))
@@ -148,5 +155,6 @@ def _table(model: ReadModel, name: str, types: Mapping[str, str]) -> Table:
             "SELECT stream, position, last_occurred_at, state FROM {}"
             " WHERE stream = ANY(%(streams)s)"
         ).format(table)
-        return Table(model, name, columns, insert + conflict, load)
-    return Table(model, name, columns, insert + sql.SQL("ON CONFLICT DO NOTHING"), sql.Composed([]))
+        return Table(model, name, columns, insert + conflict, load, clear)
+    write = insert + sql.SQL("ON CONFLICT DO NOTHING")
+    return Table(model, name, columns, write, sql.Composed([]), clear)

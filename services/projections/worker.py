@@ -18,7 +18,7 @@ from services.projections import folding
 from services.projections.errors import CheckpointMoved
 from services.projections.read_model import StateModel
 from services.projections.remembered import Remembered
-from services.projections.tables import prepare, write_rows
+from services.projections.tables import clear_rows, prepare, write_rows
 from services.projections.timers import keep_timers, propose_closings
 
 if TYPE_CHECKING:
@@ -128,6 +128,52 @@ class Worker:
             raise
         self._remembered.committed()
         self._checkpoints = moved
+
+    def refold_removed(self, limit: int) -> int:
+        """Fold anew the next customers, at most `limit`, whose events lost bodies; how many.
+
+        Afterwards every row is what the ledger as it is now leaves: what was dropped has gone from
+        the read models too. Proposes nothing.
+
+        Raises:
+            CheckpointMoved, FoldFailed, psycopg.Error: nothing was changed.
+        """
+        with self.connection.cursor(row_factory=tuple_row) as cursor:
+            removals: list[tuple[int, UUID]] = cursor.execute(SQL["removals"], (limit,)).fetchall()
+        if not removals:
+            return 0
+        streams = [stream for _, stream in removals]
+        try:
+            with self.connection.transaction():
+                self._check_checkpoints()
+                through = max(self._checkpoints.values())
+                histories = self._ledger.histories(streams, up_to=through)
+                for table in self.tables:
+                    self._refold(table, histories)
+                self.connection.execute(SQL["refolded"], (removals[-1][0],))
+        except BaseException:
+            self._remembered.forget()
+            raise
+        self._remembered.committed()
+        return len(removals)
+
+    def _refold(self, table: Table, whole: Mapping[UUID, Sequence[Fact]]) -> None:
+        """Replace these customers' rows by what their histories leave, through the checkpoint."""
+        model = table.model
+        through = self._checkpoints[table.name]
+        histories = {
+            stream: [fact for fact in history if fact.position <= through]
+            for stream, history in whole.items()
+        }
+        clear_rows(self.connection, table, list(histories))
+        if not isinstance(model, StateModel):
+            facts = [fact for history in histories.values() for fact in history]
+            write_rows(self.connection, table, folding.fold_rows(model, table.columns, facts))
+            return
+        rows = folding.refolded(model, histories)
+        write_rows(self.connection, table, folding.packed(model, rows))
+        self._remembered.wrote(table, rows)
+        keep_timers(self.connection, model, rows)
 
     def _fold_all(self, batch: _Batch, now: datetime) -> None:
         """Fold into each table what it has not seen; one further on than the others waits."""

@@ -13,3 +13,18 @@ ORDER BY name FOR UPDATE
 UPDATE read.checkpoints SET position = new.position, moved_at = clock_timestamp()
 FROM unnest(%(names)s::text[], %(positions)s::bigint[]) AS new (name, position)
 WHERE checkpoints.name = new.name
+
+-- name: removals
+-- Whose events lost their bodies since the read models last looked; who lost more than once is due at
+-- the last of them.
+SELECT id, stream FROM ledger.removals AS removal
+WHERE what = 'body' AND id > (SELECT coalesce(max(refolded.removal), 0) FROM ops.refolded)
+    AND NOT EXISTS (
+        SELECT FROM ledger.removals AS later
+        WHERE later.stream = removal.stream AND later.what = 'body' AND later.id > removal.id
+    )
+ORDER BY id LIMIT %s
+
+-- name: refolded
+INSERT INTO ops.refolded (removal) VALUES (%s)
+ON CONFLICT (only_row) DO UPDATE SET removal = excluded.removal

@@ -115,7 +115,9 @@ def test_what_is_not_run_here_stands_in_a_page() -> None:
     assert lines >= ELSEWHERE.keys()
 
 
-@pytest.mark.parametrize("target", ["setup", "run", "test", "check", "test-faults", "format"])
+@pytest.mark.parametrize(
+    "target", ["setup", "run", "test", "check", "test-faults", "bench", "format"]
+)
 def test_every_target_named_in_the_pages_is_there(target: str) -> None:
     command = ["make", "--dry-run", "--old-file=.venv/.ready", target]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

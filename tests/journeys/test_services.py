@@ -35,7 +35,7 @@ def another(platform: Platform, name: str, pid: int) -> psutil.Process:
     return found
 
 
-@pytest.mark.parametrize("name", ["projections", "notifier"])
+@pytest.mark.parametrize("name", ["projections", "notifier", "signer"])
 def test_a_killed_service_is_started_again(platform: Platform, name: str) -> None:
     platform.start()
     first = child(platform, name)
@@ -72,7 +72,7 @@ def test_a_killed_database_server_comes_back_with_everything_stored(platform: Pl
 
 def test_no_service_outlives_a_killed_program(platform: Platform) -> None:
     platform.start()
-    children = [child(platform, name) for name in ("projections", "notifier")]
+    children = [child(platform, name) for name in ("projections", "notifier", "signer")]
     platform.stop(signal.SIGKILL)
     _, alive = psutil.wait_procs([each for each in children if each is not None], SOON_SECONDS)
     assert alive == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,8 +33,7 @@ class NewEvent:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """Where an event stands, for ever: its stream and version, its position, its 32-byte leaf."""
 
     stream: UUID
@@ -71,11 +70,11 @@ class Fenced:
     stream: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What is remembered of a stored event: where it stands and what tells a repeat of it.
 
-    `content_mac` is None once it was erased; `digest` is the SHA-256 of the stored body.
+    `content_mac` is None once it was erased: source and id alone then say that it is the same.
+    `digest` is the SHA-256 of the stored body.
     """
 
     receipt: Receipt
@@ -85,7 +84,7 @@ class Known:
     def against(self, content_mac: bytes) -> Duplicate | Conflict:
         """The answer to an event that comes under the same source and id."""
         known = self.content_mac
-        same = known is not None and hmac.compare_digest(known, content_mac)
+        same = known is None or hmac.compare_digest(known, content_mac)
         return Duplicate(self.receipt) if same else Conflict(self.receipt)
 
 

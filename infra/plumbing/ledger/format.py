@@ -53,25 +53,43 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _text(value: str) -> bytes:
+def encode_text(value: str) -> bytes:
+    """A header text: its length as unsigned 16 bit, then its UTF-8.
+
+    Raises:
+        FormatError: it does not fit.
+    """
     encoded = value.encode()
     if len(encoded) > MAX_TEXT_BYTES:
         raise FormatError(f"A header text has {len(encoded)} bytes; at most {MAX_TEXT_BYTES} fit.")
     return _LENGTH.pack(len(encoded)) + encoded
 
 
+def join_header(  # noqa: PLR0913, PLR0917 - the parts of a header, in the order they stand in it
+    stream: bytes,
+    version: int,
+    previous_leaf: bytes,
+    names: bytes,
+    occurred_at: int,
+    recorded_at: int,
+    key_id: bytes,
+) -> bytes:
+    """A header out of encoded parts: `names` are the four texts before the times (microseconds)."""
+    fixed = _FIXED.pack(FORMAT, stream, version, previous_leaf)
+    return fixed + names + _TIMES.pack(occurred_at, recorded_at) + key_id
+
+
 def pack_header(header: Header) -> bytes:
     """The header as bytes, big-endian, texts length-prefixed (design: ledger format 1)."""
-    return b"".join(
-        (
-            _FIXED.pack(FORMAT, header.stream.bytes, header.version, header.previous_leaf),
-            _text(header.source),
-            _text(header.event_id),
-            _text(header.type),
-            _text(header.schema),
-            _TIMES.pack(microseconds(header.occurred_at), microseconds(header.recorded_at)),
-            _text(header.key_id),
-        )
+    texts = (header.source, header.event_id, header.type, header.schema)
+    return join_header(
+        header.stream.bytes,
+        header.version,
+        header.previous_leaf,
+        b"".join(map(encode_text, texts)),
+        microseconds(header.occurred_at),
+        microseconds(header.recorded_at),
+        encode_text(header.key_id),
     )
 
 
@@ -133,7 +151,12 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def event_key(source: str, event_id: str) -> UUID:
     """The narrow unique key of (source, event id): 16 bytes of a SHA-256 over both."""
-    return UUID(bytes=sha256(_text(source) + _text(event_id)).digest()[:16])
+    return UUID(bytes=key_of(encode_text(source) + encode_text(event_id)))
+
+
+def key_of(named: bytes) -> bytes:
+    """The narrow unique key of an event whose encoded source and id are `named`."""
+    return sha256(named).digest()[:16]
 
 
 class Frontier:

@@ -6,6 +6,7 @@ Everything else about the ledger (its library, its SQL, its bytes) stays in this
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 import orjson
 from eventsourcing.application import Application
@@ -13,27 +14,22 @@ from eventsourcing.persistence import InterfaceError, OperationalError
 
 from events.facts import Fact
 from infra.plumbing.ledger.append import SQL, known_by_key
+from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap
 from infra.plumbing.ledger.format import event_key
 from infra.plumbing.ledger.persistence import environment
-from infra.plumbing.ledger.recorder import APPLICATION_SOURCE, LedgerBusy, LedgerRecorder
+from infra.plumbing.ledger.recorder import APPLICATION_SOURCE, LedgerRecorder
+from infra.plumbing.ledger.scan import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Generator, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Self
-    from uuid import UUID
 
     from infra.plumbing.ledger.answers import Known, NewEvent, Outcome
+    from infra.plumbing.ledger.scan import Entry
 
 CONNECTIONS = 10
-
-
-class LedgerGap(Exception):
-    """A position is missing: events were removed, or read by something that is not this ledger.
-
-    A reader stops here. Passing over the hole would hide it for ever.
-    """
 
 
 class Ledger:
@@ -81,10 +77,10 @@ class Ledger:
         """
         by_key = {event_key(source, event_id): (source, event_id) for source, event_id in keys}
         try:
-            rows = self._rows(SQL["known"], {"keys": list(by_key)})
+            rows = self._rows(SQL["known"], [list(by_key)])
         except (OperationalError, InterfaceError) as error:
             raise LedgerBusy("The ledger could not be reached.") from error
-        return {by_key[key]: known for key, known in known_by_key(rows).items()}
+        return {by_key[UUID(bytes=key)]: known for key, known in known_by_key(rows).items()}
 
     def size(self) -> int:
         """The last position; 0 while the ledger is empty."""
@@ -106,7 +102,7 @@ class Ledger:
         for row in rows:
             position += 1
             if row[0] != position:
-                raise LedgerGap(f"After position {position - 1} the ledger goes on at {row[0]}.")
+                raise LedgerGap(position - 1, row[0])
             facts.append(_fact(row))
         return facts
 
@@ -123,7 +119,18 @@ class Ledger:
         `as_of`: only what had happened by then; `known_at`: only what had been recorded by then;
         `up_to`: only up to that position.
         """
+        if as_of is None and known_at is None and up_to is None:
+            return [_fact(row) for row in self._rows(SQL["history"], (stream,))]
         return self.histories([stream], as_of=as_of, known_at=known_at, up_to=up_to)[stream]
+
+    def scan(self, after: int = 0, up_to: int | None = None) -> Generator[Entry]:
+        """The whole log in order after position `after`, in bounded memory (see `scan.Entry`).
+
+        Raises:
+            LedgerGap: the positions are not dense.
+        """
+        with self.recorder.datastore.get_connection() as connection:
+            yield from scan(connection, after, up_to)
 
     def histories(
         self,
@@ -145,7 +152,9 @@ class Ledger:
             found[row[1]].append(_fact(row))
         return found
 
-    def _rows(self, query: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def _rows(
+        self, query: bytes, parameters: dict[str, Any] | Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
         return self.recorder.rows(query, parameters)
 
 

@@ -29,7 +29,10 @@ from psycopg.rows import tuple_row
 
 from infra.plumbing.clock import system_clock
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
-from infra.plumbing.ledger.append import CHANNEL, SQL, Keyed, WrongVersion, append
+from infra.plumbing.ledger.append import CHANNEL, SQL, Writer
+from infra.plumbing.ledger.errors import LedgerBusy, WrongVersion
+from infra.plumbing.ledger.group import GroupCommit
+from infra.plumbing.ledger.keyed import Keyed
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
@@ -50,10 +53,6 @@ PATIENCE_SECONDS = 10.0
 _SQL = Queries.beside("infra.plumbing.ledger", "recorder.sql")
 
 
-class LedgerBusy(Exception):
-    """The ledger could not be reached or locked in time; nothing is known to be stored."""
-
-
 class LedgerRecorder(PostgresApplicationRecorder):
     """Our recorder. `append` is its own door; the rest is the library's interface over it."""
 
@@ -63,6 +62,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """Work over `datastore`, whose database holds the migrated ledger."""
         super().__init__(datastore, events_table_name=events_table_name)
         self.channel_name = CHANNEL
+        self._writer = Writer()
+        self._group = GroupCommit(self._append)
 
     def create_table(self) -> None:
         """Check that the migrations made the ledger; nothing is created here.
@@ -75,7 +76,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 raise ProgrammingError("This database has no ledger yet: run the migrations.")
 
     def append(self, events: Sequence[NewEvent]) -> list[Outcome]:
-        """Append in order, all in one transaction; one outcome each.
+        """Append in order, all in one transaction, which callers at the same time share.
 
         A commit whose reply was lost is never blindly repeated: the next attempt takes the head
         lock, so it waits for the lost one's end, and then finds its events by source and id.
@@ -85,12 +86,17 @@ class LedgerRecorder(PostgresApplicationRecorder):
             LedgerBusy: no connection or no lock in time. An event may have been stored; sending
                 the same event again answers what it was.
         """
-        keyed = [Keyed.of(event) for event in events]
+        keyed = [Keyed(event) for event in events]
+        if any(event.expected_version is not None for event in events):
+            return self._append(keyed)  # a decision's failure is nobody else's
+        return self._group.append(keyed) if keyed else []
+
+    def _append(self, keyed: Sequence[Keyed]) -> list[Outcome]:
         last: Exception | None = None
         for attempt in _attempts():
             try:
                 with self.datastore.get_connection() as connection:
-                    return append(connection, keyed, repeated=attempt > 0)
+                    return self._writer.append(connection, keyed, repeated=attempt > 0)
             except (OperationalError, InterfaceError) as error:
                 if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
                     raise LedgerBusy("The ledger's head lock was not free in time.") from error
@@ -162,7 +168,9 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """A subscription that polls at least every second behind NOTIFY."""
         return LedgerSubscription(recorder=self, gt=gt, topics=topics)
 
-    def rows(self, query: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(
+        self, query: bytes, parameters: dict[str, Any] | Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
         """Read with `query`, in binary; a lost connection is tried again.
 
         Raises:

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from infra.plumbing.errors import DatabaseUnreachable
-from infra.plumbing.postgres.facts import read_facts
+from infra.plumbing.postgres.facts import APP, OWNER, SIGNER, read_facts
 from infra.plumbing.postgres.folder import holder, prepare
+from infra.plumbing.postgres.grants import grant
 from infra.plumbing.postgres.migrate import Migration, migrate
 from infra.plumbing.postgres.provision import refuse_unfit_server
 from infra.plumbing.postgres.supervisor import CONNECTION_FILE, HOME, EmbeddedPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
+    from infra.plumbing.postgres.facts import Facts
     from infra.plumbing.settings import Settings
 
 ATTACH_SECONDS = 30.0
@@ -33,14 +35,27 @@ _STEP_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A reachable, durable database. `embedded` is the server we run ourselves, else None."""
+    """A reachable, durable database. `embedded` is the server we run ourselves, else None.
+
+    `conninfo` is for the work, `owner_conninfo` for migrations and retention alone,
+    `signer_conninfo` for the signer. On a server of the user's they may be one and the same.
+    """
 
     conninfo: str
+    owner_conninfo: str
+    signer_conninfo: str
     embedded: EmbeddedPostgres | None = None
 
     def migrate(self) -> list[Migration]:
-        """Bring it to the shape this program needs; see `migrate.migrate`."""
-        return migrate(self.conninfo)
+        """Bring it to the shape this program needs and give the roles what they may do.
+
+        Raises:
+            MigrationError: see `migrate.migrate` and `grants.grant`.
+            DatabaseUnreachable: the owner is not let in.
+        """
+        applied = migrate(self.owner_conninfo)
+        grant(self.owner_conninfo)
+        return applied
 
 
 @contextmanager
@@ -58,19 +73,26 @@ def open_database(
     if settings.database_url is not None:
         conninfo = settings.database_url.get_secret_value()
         refuse_unfit_server(conninfo)
-        yield Database(conninfo)
+        owner = settings.database_owner_url or settings.database_url
+        signer = settings.database_signer_url or settings.database_url
+        yield Database(conninfo, owner.get_secret_value(), signer.get_secret_value())
         return
     running = running_server(settings.data_dir) if attach else None
     if running is not None:
-        yield Database(running)
+        yield _embedded(running.conninfo)
         return
     with EmbeddedPostgres(settings.data_dir, what=what, serving=not attach) as embedded:
         refuse_unfit_server(embedded.conninfo)
-        yield Database(embedded.conninfo, embedded)
+        yield _embedded(embedded.conninfo_of, embedded)
 
 
-def running_server(data_dir: Path) -> str | None:
-    """Return the address of the server that a serving program runs there; None if none does.
+def _embedded(conninfo: Callable[[str], str], embedded: EmbeddedPostgres | None = None) -> Database:
+    """The database of an embedded server, whoever runs it."""
+    return Database(conninfo(APP), conninfo(OWNER), conninfo(SIGNER), embedded)
+
+
+def running_server(data_dir: Path) -> Facts | None:
+    """Return how to reach the server that a serving program runs there; None if none does.
 
     One that is just starting is waited for. A brief command's server is not used: it would stop
     under our hands.
@@ -90,7 +112,7 @@ def running_server(data_dir: Path) -> str | None:
             except psycopg.OperationalError as error:
                 reason = error
             else:
-                return facts.conninfo()
+                return facts
         if time.monotonic() > until:
             raise DatabaseUnreachable(
                 f"Process {who.pid} ({who.what}) holds the data folder {data_dir}, but its "

@@ -102,12 +102,22 @@ def migrate(conninfo: str, folder: Path = FOLDER) -> list[Migration]:
     except psycopg.OperationalError as error:
         raise unreachable(error) from error
     with conn:
+        known = _known(conn)
+        if known is not None and not _pending(wanted, known):
+            return []  # a user who may only work needs no more than this look
         _prepare(conn)
-        applied = {row[0]: (row[1], bytes(row[2])) for row in conn.execute(_READ).fetchall()}
-        pending = _pending(wanted, applied)
+        pending = _pending(wanted, _known(conn) or {})
         for migration in pending:
             _apply(conn, migration)
     return pending
+
+
+def _known(conn: psycopg.Connection) -> dict[int, tuple[str, bytes]] | None:
+    """Number -> name and checksum of what was applied; None where we can see no such table."""
+    try:
+        return {row[0]: (row[1], bytes(row[2])) for row in conn.execute(_READ).fetchall()}
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+        return None
 
 
 def _prepare(conn: psycopg.Connection) -> None:
@@ -124,7 +134,7 @@ def _prepare(conn: psycopg.Connection) -> None:
     except psycopg.errors.InsufficientPrivilege as error:
         raise MigrationFailed(
             "The database user may not create schemas. Make it the owner of the database: "
-            "ALTER DATABASE ... OWNER TO ..."
+            "ALTER DATABASE ... OWNER TO ..., or name its owner in RAPPORT_DATABASE_OWNER_URL."
         ) from error
 
 

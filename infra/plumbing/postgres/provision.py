@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 from psycopg import sql
 
 from infra.plumbing.errors import DatabaseRefused, DatabaseUnreachable
-from infra.plumbing.postgres.facts import DATABASE, ROLE, Facts
+from infra.plumbing.postgres.facts import APP, DATABASE, LOGINS, OWNER, Facts
 
 OLDEST_SERVER = 150000
 """PostgreSQL 15, as `server_version_num`."""
+ROLES = Path(__file__).with_name("roles.sql")
+_CREATE = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
+_ALTER = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
+# The application makes the read models' tables; the owner must be able to see to them.
+_OWNER_IS_ALSO_APP = sql.SQL("GRANT {} TO {}").format(sql.Identifier(APP), sql.Identifier(OWNER))
 _DURABILITY = "SELECT name FROM pg_settings WHERE name = ANY(%s) AND setting = 'off' ORDER BY name"
 _MUST_BE_ON = ["fsync", "full_page_writes", "synchronous_commit"]
 
 
-def provide_role_and_database(facts: Facts) -> None:
-    """Give the embedded server the application's role and database, if it has them not yet.
+def provide_roles_and_database(facts: Facts) -> None:
+    """Give the embedded server its roles (roles.sql) and the database, where it lacks them.
 
-    The role logs in by password, is no superuser and may make no database; it owns its own. The
-    password is sent as its SCRAM verifier, never in plain.
+    The file with the passwords is right: they are set at each start, sent as SCRAM verifiers, never
+    in plain. No role is a superuser or may make a database; the owner owns its own.
     """
     with psycopg.connect(facts.superuser_conninfo(), autocommit=True) as conn:
-        if not conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone():
+        conn.execute(ROLES.read_bytes())
+        known = {row[0] for row in conn.execute("SELECT rolname FROM pg_roles").fetchall()}
+        for role in LOGINS:
+            how = _ALTER if role in known else _CREATE
             verifier = conn.pgconn.encrypt_password(
-                facts.password.encode(), ROLE.encode(), b"scram-sha-256"
+                facts.password_of(role).encode(), role.encode(), b"scram-sha-256"
             )
-            conn.execute(
-                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
-                    sql.Identifier(ROLE), sql.Literal(verifier.decode())
-                )
-            )
+            conn.execute(how.format(sql.Identifier(role), sql.Literal(verifier.decode())))
+        conn.execute(_OWNER_IS_ALSO_APP)
         if not conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             conn.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                    sql.Identifier(DATABASE), sql.Identifier(ROLE)
+                    sql.Identifier(DATABASE), sql.Identifier(OWNER)
                 )
             )
 

@@ -24,9 +24,9 @@ from infra.plumbing.errors import DataFolderDamaged, PostgresError
 from infra.plumbing.postgres import cluster as programs
 from infra.plumbing.postgres.account import new_socket_folder, server_account
 from infra.plumbing.postgres.cluster import Cluster
-from infra.plumbing.postgres.facts import Facts, new_facts, read_facts, write_facts
+from infra.plumbing.postgres.facts import APP, Facts, new_facts, read_facts, write_facts
 from infra.plumbing.postgres.folder import FolderLock, make_lasting, prepare, unwritable
-from infra.plumbing.postgres.provision import provide_role_and_database
+from infra.plumbing.postgres.provision import provide_roles_and_database
 
 if TYPE_CHECKING:
     import subprocess
@@ -57,7 +57,11 @@ class EmbeddedPostgres:
     @property
     def conninfo(self) -> str:
         """How the application connects; the same until `stop`, also over restarts."""
-        return self._known()[1].conninfo()
+        return self.conninfo_of(APP)
+
+    def conninfo_of(self, role: str) -> str:
+        """How one of `facts.LOGINS` connects."""
+        return self._known()[1].conninfo(role)
 
     def superuser_conninfo(self, dbname: str = "postgres") -> str:
         """How the superuser connects; for fixtures, never for the application."""
@@ -162,7 +166,7 @@ class EmbeddedPostgres:
             programs.create(cluster, facts)
         programs.refuse_other_release(cluster)
         self._server = programs.launch(cluster, facts)
-        provide_role_and_database(facts)
+        provide_roles_and_database(facts)
 
 
 def _forget_socket(facts: Facts) -> None:

@@ -10,17 +10,17 @@ import os
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID, uuid4
 
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from events.identifiers import normalise, parse_identifier
-from infra.plumbing.vault.master import NONCE_BYTES, KeyGone
+from infra.plumbing.vault.master import KEY_BYTES, NONCE_BYTES, KeyGone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from uuid import UUID
 
     from events.personal import PersonalField
 
@@ -30,11 +30,21 @@ ORIGINAL_SUBJECT = "originalsubject"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A customer in the vault: their stream and the key their values are sealed under."""
+    """A customer in the vault: their stream and the key their values are sealed under.
+
+    `withheld`: nothing is to be recorded about them; events are set aside under this number.
+    """
 
     stream: UUID
     key_id: str
     key: bytes
+    withheld: UUID | None = None
+
+    @classmethod
+    def new(cls, withheld: UUID | None = None) -> Person:
+        """Somebody nobody knows yet; nothing is stored."""
+        stream = uuid4()
+        return cls(stream, f"{stream}/1", os.urandom(KEY_BYTES), withheld)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +135,13 @@ class _Sealer:
         if isinstance(node, dict):
             members = cast("dict[str, Any]", node)
             if step in members:
-                child = self.walk(members[step], rest, f"{pointer}/{_escape(step)}", about)
+                child = self.walk(members[step], rest, f"{pointer}/{escape(step)}", about)
                 return {**members, step: child}
             return members
         return node
 
 
-def _escape(name: str) -> str:
+def escape(name: str) -> str:
     """A member name inside a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hmac
 import os
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg.rows import tuple_row
 
 from events.identifiers import Identifier, normalise, parse_identifier
 from infra.plumbing.queries import Queries
+from infra.plumbing.vault.hashes import Hashes
 from infra.plumbing.vault.master import (
-    KEY_BYTES,
     NONCE_BYTES,
     MasterKeyFile,
     MasterKeyWrong,
@@ -72,7 +71,7 @@ class Vault:
         """Work over `pool`, whose database was sealed with `master`."""
         self._pool = pool
         self._master = master
-        self._lookup_key = master.derive("rapport identifiers 1")
+        self.hashes = Hashes(master)
 
     def find(self, ref: str) -> UUID | None:
         """The customer whom `ref` names: a customer UUID, or `kind:value`; None if there is none.
@@ -80,13 +79,13 @@ class Vault:
         Raises:
             ValueError: `ref` is neither.
         """
-        identifier = _reference(ref)
+        identifier = reference(ref)
         with self._pool.connection() as connection, _cursor(connection) as cursor:
             if identifier.kind == CUSTOMER_KIND:
                 cursor.execute(_SQL["known_customer"], {"stream": UUID(identifier.value)})
                 row = cursor.fetchone()
                 return row[0] if row else None
-            lookup = _lookup(self._lookup_key, normalise(identifier))
+            lookup = self.hashes.lookup(normalise(identifier))
             cursor.execute(_SQL["find"], {"lookups": [lookup]})
             row = cursor.fetchone()
             return row[1] if row else None
@@ -99,7 +98,9 @@ class Vault:
         A customer nobody knows yet gets a stream and a key; identifiers not seen before are
         remembered for the customer. Where an event's identifiers name different customers the
         first one that is known decides, and no identifier moves. None stands where the subject is
-        a `customer:` that does not exist.
+        a `customer:` that does not exist, or that was erased. Whoever is not to be recorded comes
+        back with `withheld` set: a stranger of whom nothing is stored, or the customer with nothing
+        new remembered.
 
         `passing`: indices in `named` of events that do not count yet. They link no identifier to
         a known customer; a customer nobody knows is made with the subject alone.
@@ -110,7 +111,7 @@ class Vault:
         normal = [[normalise(identifier) for identifier in group] for group in named]
         for _ in range(ATTEMPTS):
             with self._pool.connection() as connection, _cursor(connection) as cursor:
-                found = _Batch(self._master, self._lookup_key, cursor, normal, passing)
+                found = _Batch(self._master, self.hashes, cursor, normal, passing)
                 people = found.resolve()
                 if found.settled:
                     return people
@@ -121,6 +122,25 @@ class Vault:
         """The customer key `key_id` of `stream`, or None if it was destroyed."""
         person = self._load([stream]).get(stream)
         return person.key if person and person.key_id == key_id else None
+
+    def keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
+        """Key id to customer key, for those of `key_ids` (`<stream>/<number>`) that still exist."""
+        wanted = set(key_ids)
+        streams = [UUID(key_id.partition("/")[0]) for key_id in wanted]
+        people = self._load(streams).values()
+        return {person.key_id: person.key for person in people if person.key_id in wanted}
+
+    def keep(self, connection: Connection[Any], people: Sequence[Person]) -> None:
+        """Store new `people` in the transaction of `connection`, without any identifier."""
+        with _cursor(connection) as cursor:
+            _add_keys(self._master, cursor, people)
+
+    def hold(self, connection: Connection[Any], streams: Iterable[UUID]) -> set[UUID]:
+        """Those of `streams` whose key exists; none is destroyed before the transaction ends."""
+        with _cursor(connection) as cursor:
+            cursor.execute(_SQL["hold_list"])
+            cursor.execute(_SQL["keys"], {"streams": list(streams)})
+            return {row[0] for row in cursor}
 
     def identifiers_of(self, streams: Sequence[UUID]) -> dict[UUID, list[Identifier]]:
         """The identifiers remembered for each of `streams`, opened. Personal: mind who reads it."""
@@ -146,7 +166,7 @@ class _Batch:
     def __init__(
         self,
         master: Master,
-        lookup_key: bytes,
+        hashes: Hashes,
         cursor: Cursor[Any],
         named: Sequence[Sequence[Identifier]],
         passing: Collection[int],
@@ -155,8 +175,9 @@ class _Batch:
         self._master = master
         self._cursor = cursor
         self._named = named
+        self._hashes = hashes
         self._lookups = {
-            identifier: _lookup(lookup_key, identifier)
+            identifier: hashes.lookup(identifier)
             for group in named
             for identifier in group
             if identifier.kind != CUSTOMER_KIND
@@ -164,20 +185,25 @@ class _Batch:
         self._streams: dict[Identifier, UUID] = {}
         self._new_identifiers: dict[Identifier, UUID] = {}
         self._new_people: dict[UUID, Person] = {}
+        self._listed: dict[Identifier, UUID] = {}
         self.settled = True
 
     def resolve(self) -> list[Person | None]:
         """The customer of each event; `settled` is false if another writer was faster."""
         self._find_known()
+        self._look_on_the_list()
         chosen = [
             self._choose(group, learn=index not in self._passing)
             for index, group in enumerate(self._named)
         ]
-        known = {stream for stream in chosen if stream and stream not in self._new_people}
+        known = {who for who in chosen if isinstance(who, UUID) and who not in self._new_people}
         people = _load_people(self._master, self._cursor, known)
+        if len(people) < len(known):  # erased since the first look
+            self.settled = False
+            return []
         people.update(self._new_people)
         self._remember(people)
-        return [people.get(stream) if stream else None for stream in chosen]
+        return [people[who] if isinstance(who, UUID) else who for who in chosen]
 
     def _find_known(self) -> None:
         by_lookup = {lookup: identifier for identifier, lookup in self._lookups.items()}
@@ -199,17 +225,33 @@ class _Batch:
                 if UUID(identifier.value) in real:
                     self._streams[identifier] = UUID(identifier.value)
 
-    def _choose(self, group: Sequence[Identifier], *, learn: bool) -> UUID | None:
-        """The stream of one event; if we `learn`, its new identifiers are noted for it."""
+    def _look_on_the_list(self) -> None:
+        """Which of the names nobody knows are not to be recorded? Held until the end."""
+        hashes = {
+            self._hashes.listed(lookup): identifier
+            for identifier, lookup in self._lookups.items()
+            if identifier not in self._streams
+        }
+        if hashes:
+            self._cursor.execute(_SQL["hold_list"])
+            self._cursor.execute(_SQL["listed"], {"hashes": list(hashes)})
+            self._listed = {hashes[bytes(hash_)]: person for hash_, person in self._cursor}
+
+    def _choose(self, group: Sequence[Identifier], *, learn: bool) -> UUID | Person | None:
+        """The stream of one event, or a stranger; if we `learn`, new identifiers are noted."""
         subject = group[0]
         if subject.kind == CUSTOMER_KIND and subject not in self._streams:
             return None
+        listed = (self._listed[each] for each in group if each in self._listed)
+        withheld = next(listed, None)
+        if withheld is not None:
+            return Person.new(withheld)
         known = (self._streams[identifier] for identifier in group if identifier in self._streams)
         stream = next(known, None)
         if stream is None:
-            stream = uuid4()
-            key_id = f"{stream}/1"
-            self._new_people[stream] = Person(stream, key_id, os.urandom(KEY_BYTES))
+            person = Person.new()
+            stream = person.stream
+            self._new_people[stream] = person
             learned = group if learn else group[:1]
         else:
             learned = group if learn else ()
@@ -221,10 +263,14 @@ class _Batch:
 
     def _remember(self, people: dict[UUID, Person]) -> None:
         """Write new customers and identifiers, in one order for all writers (no deadlock)."""
-        if not self._new_identifiers:
+        fresh = [
+            each
+            for each, stream in self._new_identifiers.items()
+            if people[stream].withheld is None
+        ]
+        if not fresh:
             return
-        fresh = sorted(self._new_identifiers, key=lambda each: self._lookups[each])
-        fresh = [each for each in fresh if self._new_identifiers[each] in people]
+        fresh.sort(key=lambda each: self._lookups[each])
         self._cursor.execute(
             _SQL["add_identifiers"],
             {
@@ -239,17 +285,18 @@ class _Batch:
         )
         self.settled = len(self._cursor.fetchall()) == len(fresh)
         if self.settled and self._new_people:
-            everyone = list(self._new_people.values())
-            self._cursor.execute(
-                _SQL["add_keys"],
-                {
-                    "key_ids": [person.key_id for person in everyone],
-                    "streams": [person.stream for person in everyone],
-                    "wrapped": [
-                        self._master.wrap(person.key, person.key_id) for person in everyone
-                    ],
-                },
-            )
+            _add_keys(self._master, self._cursor, list(self._new_people.values()))
+
+
+def _add_keys(master: Master, cursor: Cursor[Any], people: Sequence[Person]) -> None:
+    cursor.execute(
+        _SQL["add_keys"],
+        {
+            "key_ids": [person.key_id for person in people],
+            "streams": [person.stream for person in people],
+            "wrapped": [master.wrap(person.key, person.key_id) for person in people],
+        },
+    )
 
 
 def _load_people(
@@ -257,14 +304,9 @@ def _load_people(
 ) -> dict[UUID, Person]:
     cursor.execute(_SQL["keys"], {"streams": list(streams)})
     return {
-        stream: Person(stream, key_id, master.unwrap(bytes(wrapped), key_id))
-        for stream, key_id, wrapped in cursor
+        stream: Person(stream, key_id, master.unwrap(bytes(wrapped), key_id), suppressed)
+        for stream, key_id, wrapped, suppressed in cursor
     }
-
-
-def _lookup(lookup_key: bytes, identifier: Identifier) -> bytes:
-    """The keyed hash under which a normalised identifier is found."""
-    return hmac.digest(lookup_key, str(identifier).encode(), sha256)
 
 
 def _sealed(person: Person, identifier: Identifier, lookup: bytes) -> bytes:
@@ -272,7 +314,7 @@ def _sealed(person: Person, identifier: Identifier, lookup: bytes) -> bytes:
     return nonce + AESGCM(person.key).encrypt(nonce, identifier.value.encode(), lookup)
 
 
-def _reference(ref: str) -> Identifier:
+def reference(ref: str) -> Identifier:
     """`ref` as an identifier; a bare UUID is a customer."""
     try:
         return Identifier(CUSTOMER_KIND, str(UUID(ref)))

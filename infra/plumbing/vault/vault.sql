@@ -1,8 +1,16 @@
 -- name: find
 SELECT lookup, stream FROM vault.identifiers WHERE lookup = ANY(%(lookups)s)
 
+-- name: hold_list
+-- Shared among writers; an erasure and a suppression take it alone. Until this transaction ends
+-- nobody is put on the list, and no key is destroyed.
+SELECT pg_advisory_xact_lock_shared(hashtextextended('rapport vault: list', 0))
+
+-- name: listed
+SELECT hash, person FROM vault.suppressed WHERE hash = ANY(%(hashes)s)
+
 -- name: keys
-SELECT stream, key_id, wrapped FROM vault.keys WHERE stream = ANY(%(streams)s)
+SELECT stream, key_id, wrapped, suppressed FROM vault.keys WHERE stream = ANY(%(streams)s)
 
 -- name: add_keys
 INSERT INTO vault.keys (key_id, stream, wrapped)
@@ -15,7 +23,10 @@ ON CONFLICT (lookup) DO NOTHING
 RETURNING lookup
 
 -- name: known_customer
+-- An erased customer has no key any more, and a fence for ever.
 SELECT stream FROM vault.keys WHERE stream = %(stream)s
+UNION
+SELECT stream FROM vault.fences WHERE stream = %(stream)s
 
 -- name: identifiers_of
 SELECT i.stream, i.kind, i.lookup, i.sealed FROM vault.identifiers i

@@ -31,6 +31,8 @@ NAMESPACE = UUID("6f0f3c0e-7d5b-5c56-9c4e-3d1f0a6f1c55")
 """Signal ids are uuid5 of this and `stream/kind/anchor`."""
 RAISED = "churn_signal.raised"
 CLEARED = "churn_signal.cleared"
+GONE = frozenset({"customer.erased", "suppression.set"})
+"""Who is erased, or not to be recorded, is not to be won back; whoever returns begins anew."""
 SILENCE = "silence"
 UNRESOLVED = "complaint_unresolved"
 BROKEN = "promise_broken"
@@ -200,6 +202,8 @@ def step(state: SignalState, fact: Fact, policy: Policy) -> SignalState:
         changed = _raised(state, fact)
     elif kind == CLEARED:
         changed = _cleared(state, fact)
+    elif kind in GONE:
+        changed = NO_SIGNALS
     else:
         return state
     if changed is state or changed.stream:

@@ -6,6 +6,7 @@ import contextlib
 import select
 import socket
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Protocol
@@ -61,7 +62,7 @@ def make_event() -> MakeEvent:
             schema="1-0-0",
             occurred_at=parse_time(time),
             body=orjson.dumps({"data": {"text": text}}),
-            content_mac=text.encode().ljust(32, b"\x00"),
+            content_mac=sha256(text.encode()).digest(),
             expected_version=expected_version,
         )
 
@@ -114,7 +115,8 @@ class Wire:
                     server.sendall(self._some(client))
                 if server in ready:
                     answer = self._some(server)
-                    if b"COMMIT\x00" in answer and self.lose_next_commit.is_set():
+                    committed = b"COMMIT\x00" in answer or b"stored" in answer
+                    if committed and self.lose_next_commit.is_set():
                         self.lose_next_commit.clear()
                         self.lost.set()
                         return

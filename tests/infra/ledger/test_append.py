@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
@@ -12,10 +12,9 @@ import pytest
 from psycopg import sql
 
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, Receipt, Stored
-from infra.plumbing.ledger.append import WrongVersion
+from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap, WrongVersion
 from infra.plumbing.ledger.format import NO_LEAF, Frontier, Header, leaf_hash, pack_header
-from infra.plumbing.ledger.ledger import Ledger, LedgerGap
-from infra.plumbing.ledger.recorder import LedgerBusy
+from infra.plumbing.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from conftest import MakeEvent, Wire
@@ -193,7 +192,7 @@ def test_the_library_application_is_told_stored_when_the_commits_reply_is_lost(
 
 
 def test_appends_go_on_while_the_table_is_vacuumed_and_indexed(
-    ledger: Ledger, conninfo: str, make_event: MakeEvent
+    ledger: Ledger, conninfo: str, owner_conninfo: str, make_event: MakeEvent
 ) -> None:
     ledger.append([make_event() for _ in range(10)])
     with psycopg.connect(conninfo, autocommit=True) as reader, reader.transaction():
@@ -201,7 +200,7 @@ def test_appends_go_on_while_the_table_is_vacuumed_and_indexed(
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT count(*) FROM ledger.events")
         with (
-            psycopg.connect(conninfo, autocommit=True) as builder,
+            psycopg.connect(owner_conninfo, autocommit=True) as builder,
             ThreadPoolExecutor(1) as worker,
         ):
             build = worker.submit(
@@ -241,11 +240,10 @@ def test_a_head_lock_that_is_not_free_in_time_says_busy(
 
 
 def test_a_reader_stops_loudly_at_a_hole(
-    ledger: Ledger, conninfo: str, make_event: MakeEvent
+    ledger: Ledger, intruder: psycopg.Connection[Any], make_event: MakeEvent
 ) -> None:
     ledger.append([make_event() for _ in range(3)])
-    with psycopg.connect(conninfo) as connection:
-        connection.execute("DELETE FROM ledger.events WHERE position = 2")
+    intruder.execute("DELETE FROM ledger.events WHERE position = 2")
     with pytest.raises(LedgerGap, match="After position 1 the ledger goes on at 3"):
         ledger.facts_after(0)
 
@@ -282,8 +280,10 @@ def test_recorded_at_never_decreases_even_if_the_clock_was_an_hour_ahead(
     assert check_ledger(conninfo) == 5
 
 
-def test_a_commit_is_waited_for_whatever_the_database_says(conninfo: str) -> None:
-    with psycopg.connect(conninfo, autocommit=True) as connection:
+def test_a_commit_is_waited_for_whatever_the_database_says(
+    conninfo: str, owner_conninfo: str
+) -> None:
+    with psycopg.connect(owner_conninfo, autocommit=True) as connection:
         connection.execute(
             sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(
                 sql.Identifier(connection.info.dbname)

@@ -34,6 +34,9 @@ class OverOurLedger:
 
     @pytest.fixture(autouse=True)
     def fresh_factory(self, conninfo: str) -> Iterator[None]:
+        yield from self.make_factory(conninfo)
+
+    def make_factory(self, conninfo: str) -> Iterator[None]:
         with LedgerFactory(environment(conninfo, connections=12)) as factory:
             self.factory = factory
             yield
@@ -54,6 +57,10 @@ class TestNonInterleaving(OverOurLedger, NonInterleavingNotificationIDsBaseCase)
 
 
 class TestTracking(OverOurLedger, TrackingRecorderTestCase):
+    @pytest.fixture(autouse=True)
+    def fresh_factory(self, owner_conninfo: str) -> Iterator[None]:
+        yield from self.make_factory(owner_conninfo)  # the library's own recorder makes its table
+
     def create_recorder(self) -> PostgresTrackingRecorder:  # pyright: ignore[reportIncompatibleMethodOverride] - the other recorder
         return self.factory.tracking_recorder()
 

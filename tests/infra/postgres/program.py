@@ -56,7 +56,7 @@ def _become(uid: int) -> None:
 
 
 def _one_more_row(database: Database) -> int:
-    with psycopg.connect(database.conninfo) as conn:
+    with psycopg.connect(database.owner_conninfo) as conn:
         conn.execute("SELECT pg_advisory_xact_lock(1)")
         conn.execute("CREATE TABLE IF NOT EXISTS kept (number integer)")
         conn.execute("INSERT INTO kept SELECT count(*) + 1 FROM kept")

@@ -65,12 +65,12 @@ def test_a_wrong_password_and_a_missing_database_are_said_without_the_password(
 
 
 def test_a_session_that_does_not_wait_for_the_disk_is_refused(
-    settings: Settings, conninfo: str
+    settings: Settings, conninfo: str, owner_conninfo: str
 ) -> None:
     off = sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(
         sql.Identifier(address(conninfo).dbname)
     )
-    with psycopg.connect(conninfo, autocommit=True) as conn:
+    with psycopg.connect(owner_conninfo, autocommit=True) as conn:
         conn.execute(off)
     with (
         pytest.raises(DatabaseRefused, match="synchronous_commit off and could lose"),

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("turn", ["first", "second"])
-def test_every_test_gets_a_database_that_no_other_test_wrote_to(conninfo: str, turn: str) -> None:
-    with psycopg.connect(conninfo) as conn:
+def test_every_test_gets_a_database_that_no_other_test_wrote_to(
+    owner_conninfo: str, turn: str
+) -> None:
+    with psycopg.connect(owner_conninfo) as conn:
         conn.execute("CREATE TABLE mine (turn text)")
         conn.execute("INSERT INTO mine VALUES (%s)", [turn])
         assert conn.execute("SELECT count(*) FROM mine").fetchone() == (1,)

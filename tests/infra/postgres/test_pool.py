@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from infra.plumbing.postgres.supervisor import EmbeddedPostgres
 
 
-def test_sessions_speak_utc_whatever_the_database_says(conninfo: str) -> None:
+def test_sessions_speak_utc_whatever_the_database_says(conninfo: str, owner_conninfo: str) -> None:
     elsewhere = sql.SQL("ALTER DATABASE {} SET TimeZone = 'Asia/Tokyo'").format(
         sql.Identifier(address(conninfo).dbname)
     )
-    with psycopg.connect(conninfo, autocommit=True) as conn:
+    with psycopg.connect(owner_conninfo, autocommit=True) as conn:
         conn.execute(elsewhere)
     with make_pool(conninfo, name="clock") as pool, pool.connection() as conn:
         row = conn.execute("SELECT timestamptz '2010-06-01T12:00:00+01:00'").fetchone()
@@ -34,11 +34,13 @@ def test_sessions_speak_utc_whatever_the_database_says(conninfo: str) -> None:
     assert row[0] == datetime(2010, 6, 1, 11, tzinfo=UTC)
 
 
-def test_a_commit_is_waited_for_whatever_the_database_says(conninfo: str) -> None:
+def test_a_commit_is_waited_for_whatever_the_database_says(
+    conninfo: str, owner_conninfo: str
+) -> None:
     lazy = sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(
         sql.Identifier(address(conninfo).dbname)
     )
-    with psycopg.connect(conninfo, autocommit=True) as conn:
+    with psycopg.connect(owner_conninfo, autocommit=True) as conn:
         conn.execute(lazy)
     with make_pool(conninfo, name="commit") as pool, pool.connection() as conn:
         assert conn.execute("SHOW synchronous_commit").fetchone() == ("on",)
@@ -70,13 +72,13 @@ def test_a_pool_on_a_wrong_address_says_why_at_once(conninfo: str) -> None:
 
 
 def test_a_pool_larger_than_the_server_allows_says_so(
-    conninfo: str, monkeypatch: pytest.MonkeyPatch
+    conninfo: str, owner_conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pools, "OPEN_SECONDS", 1.0)
     few = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 3").format(
         sql.Identifier(address(conninfo).dbname)
     )
-    with psycopg.connect(conninfo, autocommit=True) as conn:
+    with psycopg.connect(owner_conninfo, autocommit=True) as conn:
         conn.execute(few)
     with pytest.raises(DatabaseUnreachable, match="gives no 5 connections"):
         make_pool(conninfo, name="greedy", min_size=5)

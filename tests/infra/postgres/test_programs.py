@@ -116,7 +116,9 @@ def test_only_the_server_of_a_program_that_stays_is_leaned_on(data_dir: Path) ->
     with EmbeddedPostgres(data_dir, serving=False):
         assert running_server(data_dir) is None
     with EmbeddedPostgres(data_dir, serving=True) as server:
-        assert running_server(data_dir) == server.conninfo
+        facts = running_server(data_dir)
+        assert facts is not None
+        assert facts.conninfo() == server.conninfo
 
 
 def test_an_ordinary_user_can_run_it(

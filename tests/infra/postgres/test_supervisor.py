@@ -18,6 +18,7 @@ from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from infra.plumbing.errors import DataFolderDamaged, DataFolderInUse, PostgresError
+from infra.plumbing.postgres.facts import OWNER
 from infra.plumbing.postgres.pool import address
 from infra.plumbing.postgres.processes import servers_in
 from infra.plumbing.postgres.supervisor import EmbeddedPostgres
@@ -55,24 +56,24 @@ def killed(server: EmbeddedPostgres) -> None:
 
 def test_what_was_written_is_there_after_a_stop_and_a_start(data_dir: Path) -> None:
     with EmbeddedPostgres(data_dir) as server:
-        write(server.conninfo, "kept")
+        write(server.conninfo_of(OWNER), "kept")
         sockets = Path(address(server.conninfo).host)
     assert not servers_in(data_dir / "postgres" / "data")
     assert not sockets.exists()
     with EmbeddedPostgres(data_dir) as server:
-        assert words(server.conninfo) == ["kept"]
+        assert words(server.conninfo_of(OWNER)) == ["kept"]
 
 
 def test_a_killed_server_is_restarted_at_the_same_address_with_all_rows(data_dir: Path) -> None:
     with EmbeddedPostgres(data_dir) as server:
-        before = server.conninfo
+        before = server.conninfo_of(OWNER)
         write(before, "committed")
         with psycopg.connect(before, autocommit=True) as busy:
             killed(server)
             assert server.ensure()
             with pytest.raises(psycopg.OperationalError):
                 busy.execute("SELECT 1")
-        assert server.conninfo == before
+        assert server.conninfo_of(OWNER) == before
         assert words(before) == ["committed"]
         assert not server.ensure()
 
@@ -87,7 +88,7 @@ def test_a_watched_server_comes_back_by_itself_each_time(data_dir: Path) -> None
                 before = server.pid
                 killed(server)
                 assert eventually(lambda: server.pid not in {None, before})  # noqa: B023 - at once
-            write(server.conninfo, "after two deaths")
+            write(server.conninfo_of(OWNER), "after two deaths")
         finally:
             stop.set()
             watcher.join()
@@ -95,7 +96,7 @@ def test_a_watched_server_comes_back_by_itself_each_time(data_dir: Path) -> None
 
 def test_a_pid_file_naming_a_living_stranger_does_not_block_the_start(data_dir: Path) -> None:
     with EmbeddedPostgres(data_dir) as server:
-        write(server.conninfo, "kept")
+        write(server.conninfo_of(OWNER), "kept")
         killed(server)
     pid_file = data_dir / "postgres" / "data" / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
@@ -104,7 +105,7 @@ def test_a_pid_file_naming_a_living_stranger_does_not_block_the_start(data_dir: 
     with subprocess.Popen(["sleep", "60"], user=owner if os.geteuid() == 0 else None) as stranger:
         pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]))
         with EmbeddedPostgres(data_dir) as server:
-            assert words(server.conninfo) == ["kept"]
+            assert words(server.conninfo_of(OWNER)) == ["kept"]
         assert stranger.poll() is None
         stranger.kill()
 
@@ -113,7 +114,7 @@ def test_a_data_folder_far_down_still_has_a_socket_path_the_system_takes(data_di
     deep = data_dir.joinpath(*["a-rather-long-folder-name-0123456789"] * 5)
     with EmbeddedPostgres(deep) as server:
         assert len(os.fsencode(f"{address(server.conninfo).host}/.s.PGSQL.5432.lock")) < 107
-        write(server.conninfo, "deep")
+        write(server.conninfo_of(OWNER), "deep")
 
 
 def test_a_first_start_that_was_cut_off_is_done_again(data_dir: Path, tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_a_first_start_that_was_cut_off_is_done_again(data_dir: Path, tmp_path: 
         EmbeddedPostgres(data_dir) as server,
     ):
         assert orphan.wait(1) == -signal.SIGINT
-        write(server.conninfo, "whole")
+        write(server.conninfo_of(OWNER), "whole")
     assert not half.exists()
 
 
@@ -159,7 +160,7 @@ def test_files_with_secrets_are_for_their_owner_only(data_dir: Path) -> None:
 def test_no_value_of_a_refused_statement_reaches_the_servers_log(data_dir: Path) -> None:
     canary = "ada@example.org"
     with EmbeddedPostgres(data_dir) as server:
-        with psycopg.connect(server.conninfo, autocommit=True) as conn:
+        with psycopg.connect(server.conninfo_of(OWNER), autocommit=True) as conn:
             conn.execute("CREATE TABLE person (email text PRIMARY KEY)")
             conn.execute("INSERT INTO person VALUES (%s)", [canary])
             with pytest.raises(errors.UniqueViolation):
@@ -177,7 +178,7 @@ def test_the_same_folder_twice_is_refused_and_the_first_goes_on(data_dir: Path) 
     with EmbeddedPostgres(data_dir, what="rapport up") as server:
         with pytest.raises(DataFolderInUse, match=rf"process {os.getpid()} \(rapport up\)"):
             EmbeddedPostgres(data_dir).start()
-        write(server.conninfo, "still here")
+        write(server.conninfo_of(OWNER), "still here")
 
 
 def test_starting_and_stopping_twice_changes_nothing(data_dir: Path) -> None:
@@ -195,7 +196,7 @@ def test_starting_and_stopping_twice_changes_nothing(data_dir: Path) -> None:
 
 def test_damage_in_the_data_folder_is_said_in_one_sentence(data_dir: Path) -> None:
     with EmbeddedPostgres(data_dir) as server:
-        write(server.conninfo, "kept")
+        write(server.conninfo_of(OWNER), "kept")
     file = data_dir / "postgres" / "connection.json"
     good = file.read_bytes()
     release = data_dir / "postgres" / "data" / "PG_VERSION"
@@ -215,4 +216,4 @@ def test_damage_in_the_data_folder_is_said_in_one_sentence(data_dir: Path) -> No
         EmbeddedPostgres(data_dir).start()
     release.write_text("18\n")
     with EmbeddedPostgres(data_dir) as server:
-        assert words(server.conninfo) == ["kept"]
+        assert words(server.conninfo_of(OWNER)) == ["kept"]

@@ -35,6 +35,10 @@ def house(settings: Settings) -> Generator[House]:
         yield opened
 
 
+def database(conninfo: str) -> Database:
+    return Database(conninfo, owner_conninfo=conninfo, signer_conninfo=conninfo)
+
+
 def test_a_platform_that_can_work_says_how_much_is_recorded(house: House) -> None:
     with TestClient(build_app(house)) as client:
         answer = client.get("/readyz")
@@ -46,7 +50,7 @@ def test_a_platform_that_can_work_says_how_much_is_recorded(house: House) -> Non
 def test_a_database_that_says_nothing_makes_us_unready_within_two_seconds(house: House) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        deaf = Database(f"postgresql://nobody@127.0.0.1:{port}/nothing")
+        deaf = database(f"postgresql://nobody@127.0.0.1:{port}/nothing")
         with TestClient(build_app(replace(house, database=deaf))) as client:
             begun = monotonic()
             ready, alive = client.get("/readyz"), client.get("/healthz")
@@ -59,7 +63,7 @@ def test_a_database_that_says_nothing_makes_us_unready_within_two_seconds(house:
 
 
 def test_a_database_that_refuses_makes_us_unready(house: House) -> None:
-    gone = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    gone = database("postgresql://nobody@127.0.0.1:1/nothing")
     with TestClient(build_app(replace(house, database=gone))) as client:
         assert client.get("/readyz").status_code == 503
 

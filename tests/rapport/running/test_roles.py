@@ -43,6 +43,8 @@ OPEN: Final = None
 _WRITERS: Final = frozenset({"emitter", "admin"})
 _SALES: Final = frozenset({"marketer", "agent", "admin"})
 _OF_ONE: Final = _SALES | {"auditor", "privacy"}
+_HISTORY: Final = frozenset({"auditor", "privacy", "admin"})
+_OFFICER: Final = frozenset({"privacy", "admin"})
 
 TABLE: Final[dict[Address, frozenset[str] | None]] = {
     ("POST", "/v1/events"): _WRITERS,
@@ -56,6 +58,14 @@ TABLE: Final[dict[Address, frozenset[str] | None]] = {
     ("GET", "/v1/customers/{ref}/signals"): _OF_ONE,
     ("GET", "/v1/customers/{ref}/health"): _OF_ONE,
     ("GET", "/v1/customers/{ref}/health/explain"): _OF_ONE,
+    ("GET", "/v1/audit/checkpoint"): _HISTORY,
+    ("GET", "/v1/audit/proofs/inclusion"): _HISTORY,
+    ("GET", "/v1/audit/proofs/consistency"): _HISTORY,
+    ("GET", "/v1/audit/events/{position}"): _HISTORY,
+    ("GET", "/v1/audit/customers/{ref}"): _HISTORY,
+    ("POST", "/v1/privacy/requests"): _OFFICER,
+    ("GET", "/v1/privacy/requests/{request}"): _OFFICER,
+    ("GET", "/v1/privacy/requests/{request}/export"): _OFFICER,
     ("GET", "/"): _SALES,
     ("HEAD", "/"): _SALES,
     ("GET", "/customers/{customer}"): _OF_ONE,

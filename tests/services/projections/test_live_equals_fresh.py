@@ -92,7 +92,8 @@ def fold_afresh(conninfo: str, ledger: Ledger, batch: int = 10_000) -> None:
         for found in find_read_models():
             name = sql.Identifier("read", f"{found.model.name}_v{found.model.version}")
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(name))
-        connection.execute("TRUNCATE read.checkpoints, read.versions, read.timers")
+        for kept in ("checkpoints", "versions", "timers"):
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier("read", kept)))
     fold_on(conninfo, ledger, batch)
 
 

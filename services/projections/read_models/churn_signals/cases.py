@@ -9,6 +9,7 @@ from services.projections.scoring.examples import (
     Case,
     bought,
     complained,
+    fact,
     moment,
     promised,
     resolved,
@@ -50,6 +51,18 @@ CASES = (
         told(*MONTHLY),
         "2011-04-01",
         {**QUIET, "timers": {"silence": "2011-07-20T00:00"}},
+    ),
+    Case(
+        "Who was erased is not to be won back.",
+        told(*MONTHLY, fact("2011-04-01", "customer.erased", {"keys_destroyed": 1})),
+        "2011-07-21",
+        QUIET,
+    ),
+    Case(
+        "Who is not to be recorded seems silent, and raises no signal for it.",
+        told(*MONTHLY, fact("2011-04-01", "suppression.set", {"in_force": True})),
+        "2011-07-21",
+        QUIET,
     ),
     Case(
         "When it is due, the signal is proposed.",

@@ -66,10 +66,12 @@ CASES = (
             fact("2011-01-01", "complaint.opened", {"complaint_id": "k"}),
             fact("2011-01-03", "complaint.responded", {"complaint_id": "k"}),
             fact("2011-02-01", "churn_signal.raised", {"kind": "silence"}),
+            fact("2011-02-01", "audit.read", {"what": "history"}),
+            fact("2011-02-02", "customer.erased", {}),
         ),
         "2011-06-01",
         {
-            "events": 3,
+            "events": 5,
             "purchases": 0,
             "seen": "2011-01-01 to 2011-01-03",
             "last_contact": "2011-01-03",

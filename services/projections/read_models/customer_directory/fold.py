@@ -33,8 +33,16 @@ OUR_CONTACTS = frozenset(
 PURCHASE = "purchase.completed"
 SIGN = {PURCHASE: 1, "purchase.returned": -1}
 NOTHING = Decimal(0)
-SYSTEM = frozenset({"churn_signal.cleared", "churn_signal.raised"})
-"""What we concluded ourselves; it says nothing about when the customer was last there."""
+SYSTEM = frozenset(
+    {
+        "audit.read",
+        "churn_signal.cleared",
+        "churn_signal.raised",
+        "customer.erased",
+        "suppression.set",
+    }
+)
+"""What we did or concluded ourselves; it says nothing about when the customer was last there."""
 
 
 class Entry(NamedTuple):

@@ -1,0 +1,44 @@
+"""What a reader or writer of the ledger can meet.
+
+LedgerError
+├── LedgerGap      a position is missing
+├── LedgerBusy     not reachable or not lockable in time
+└── WrongVersion   a stream is not at the version a decision was made on
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+class LedgerError(Exception):
+    """Something about the ledger."""
+
+
+class LedgerGap(LedgerError):
+    """A position is missing: events were removed, or this is not the whole ledger.
+
+    A reader stops here. Passing over the hole would hide it for ever.
+    """
+
+    def __init__(self, after: int, found: int) -> None:
+        """Say after which position the log goes on where."""
+        super().__init__(f"After position {after} the ledger goes on at {found}.")
+
+
+class LedgerBusy(LedgerError):
+    """The ledger could not be reached or locked in time; nothing is known to be stored."""
+
+
+class WrongVersion(LedgerError):
+    """The stream's last version is not the expected one; nothing was written."""
+
+    def __init__(self, stream: UUID, expected: int, last: int | None) -> None:
+        """Say which stream, what was expected and what is there."""
+        super().__init__(
+            f"Stream {stream} was expected at version {expected} and is at "
+            f"{'no version' if last is None else last}. Read it again and decide again."
+        )

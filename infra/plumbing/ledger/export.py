@@ -1,0 +1,164 @@
+"""The ledger as a folder of files that anybody can check: checkpoint, entries, manifest.
+
+Written beside its final name and moved there when whole. Streamed in batches, so memory stays
+bounded whatever the log's length; the same log and checkpoint give the same bytes. What is sealed
+in the ledger is sealed in the export.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from infra.plumbing.errors import HouseError
+from infra.plumbing.ledger.checkpoint import read_checkpoint
+from infra.plumbing.ledger.entries import (
+    CHECKPOINT,
+    ENTRIES,
+    MANIFEST,
+    Counts,
+    manifest,
+    write_line,
+)
+from infra.plumbing.ledger.format import NO_LEAF, encode_text, join_header
+from infra.plumbing.ledger.scan import scan
+from infra.plumbing.queries import Queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from psycopg import Connection
+
+    from infra.plumbing.ledger.checkpoint import Checkpoint
+    from infra.plumbing.ledger.scan import Entry
+
+BATCH = 5_000
+_SQL = Queries.beside("infra.plumbing.ledger", "export.sql")
+
+
+class ExportRefused(HouseError):
+    """The log cannot be exported there, or not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written: the checkpoint it is good for, and how much."""
+
+    checkpoint: Checkpoint
+    counts: Counts
+
+
+def export_log(
+    connection: Connection[Any],
+    folder: Path,
+    progress: Callable[[int, int], object] | None = None,
+) -> Exported:
+    """Write the log as far as its last checkpoint into `folder`, which is made.
+
+    `progress` is told how many events of how many are written. Appends go on meanwhile.
+
+    Raises:
+        ExportRefused: there is no checkpoint yet, or something lies in `folder`.
+    """
+    note = _last_note(connection)
+    checkpoint = read_checkpoint(note)
+    half = _half(folder)
+    try:
+        counts, digest = _write_entries(connection, half / ENTRIES, checkpoint, progress)
+        (half / CHECKPOINT).write_bytes(note)
+        (half / MANIFEST).write_bytes(manifest(checkpoint.origin, counts, note, digest))
+        half.rename(folder)
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
+    return Exported(checkpoint, counts)
+
+
+def _last_note(connection: Connection[Any]) -> bytes:
+    row = connection.execute(_SQL["last_note"]).fetchone()
+    if row is None:
+        raise ExportRefused(
+            "Nothing has been signed yet, so an export could not be checked. Start the signer "
+            "(`rapport up` or `rapport signer --once`), then export again."
+        )
+    return row[0].encode()
+
+
+def _half(folder: Path) -> Path:
+    """A new folder beside the final one, readable by its owner alone."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExportRefused(f"Something lies in {folder} already; export into a new folder.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise ExportRefused(
+            f"The folder {folder} cannot be made: {error.strerror}. Export somewhere else."
+        ) from error
+
+
+def _write_entries(
+    connection: Connection[Any],
+    path: Path,
+    checkpoint: Checkpoint,
+    progress: Callable[[int, int], object] | None,
+) -> tuple[Counts, bytes]:
+    """All lines through the checkpoint's size; what was written, and the file's SHA-256."""
+    digest, bodies, streams = sha256(), 0, 0
+    with path.open("wb") as file:
+        for start in range(0, checkpoint.size, BATCH):
+            end = min(start + BATCH, checkpoint.size)
+            entries = list(scan(connection, start, end))
+            before = _leaves_before(connection, entries)
+            text = b"".join(map(_line, entries, before))
+            file.write(text)
+            digest.update(text)
+            bodies += sum(entry.body is not None for entry in entries)
+            streams += before.count(NO_LEAF)
+            if progress is not None:
+                progress(end, checkpoint.size)
+        file.flush()
+        os.fsync(file.fileno())
+    return Counts(checkpoint.size, bodies, streams), digest.digest()
+
+
+def _leaves_before(connection: Connection[Any], entries: Sequence[Entry]) -> list[bytes]:
+    """For each entry the leaf of the event before in its stream, zeros where there is none."""
+    earliest: dict[bytes, int] = {}
+    for entry in entries:
+        earliest.setdefault(entry.stream, entry.version)
+    asked = {
+        "streams": [UUID(bytes=stream) for stream in earliest],
+        "versions": list(earliest.values()),
+    }
+    last: dict[bytes, bytes] = {
+        stream.bytes: bytes(leaf)
+        for stream, leaf in connection.execute(_SQL["leaves_before"], asked)
+    }
+    found: list[bytes] = []
+    for entry in entries:
+        found.append(last.get(entry.stream, NO_LEAF))
+        last[entry.stream] = entry.leaf
+    return found
+
+
+def _line(entry: Entry, before: bytes) -> bytes:
+    names = (entry.source, entry.event_id, entry.type, entry.schema)
+    header = join_header(
+        entry.stream,
+        entry.version,
+        before,
+        b"".join(map(encode_text, names)),
+        entry.occurred_at,
+        entry.recorded_at,
+        encode_text(entry.key_id),
+    )
+    whole = entry.body is not None
+    content = entry.body_digest if entry.body is None else entry.body
+    return write_line(entry.position, header, content, entry.leaf, whole=whole)

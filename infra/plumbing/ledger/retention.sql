@@ -1,0 +1,17 @@
+-- name: due
+-- What drop_bodies would empty in this part of the log.
+SELECT event.type, count(*), coalesce(sum(octet_length(event.body)), 0)::bigint
+FROM ledger.events AS event
+JOIN unnest(%(types)s::text[], %(schemas)s::text[], %(before)s::timestamptz[])
+    AS past (type, schema, before)
+    ON event.type = past.type AND event.schema = past.schema AND event.occurred_at < past.before
+WHERE event.position > %(above)s AND event.position <= %(up_to)s AND event.body IS NOT NULL
+GROUP BY event.type
+
+-- name: drop
+SELECT ledger.drop_bodies(
+    %(types)s, %(schemas)s, %(before)s, %(above)s, %(up_to)s, %(reason)s
+)
+
+-- name: size
+SELECT size FROM ledger.head

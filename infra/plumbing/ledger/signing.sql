@@ -1,0 +1,29 @@
+-- name: head
+SELECT deployment, size, frontier FROM ledger.head
+
+-- name: head_for_update
+SELECT deployment, size, frontier FROM ledger.head FOR UPDATE
+
+-- name: leaves
+SELECT position, leaf FROM ledger.events
+WHERE position > %(after)s AND position <= %(up_to)s ORDER BY position
+
+-- name: last_note
+SELECT note FROM ledger.checkpoints ORDER BY size DESC LIMIT 1
+
+-- name: keep_note
+INSERT INTO ledger.checkpoints (size, note) VALUES (%(size)s, %(note)s) ON CONFLICT DO NOTHING
+
+-- name: signed
+SELECT max(size) FROM ledger.checkpoints
+
+-- name: end_log
+INSERT INTO ledger.restorations (deployment, note) VALUES (%(deployment)s, %(note)s)
+
+-- name: put_away
+WITH old AS (DELETE FROM ledger.checkpoints RETURNING size, note, signed_at)
+INSERT INTO ledger.former_checkpoints (deployment, size, note, signed_at)
+SELECT %(deployment)s, size, note, signed_at FROM old
+
+-- name: rename_log
+UPDATE ledger.head SET deployment = %(deployment)s

@@ -1,0 +1,263 @@
+"""Is an export whole, unchanged, and the log that was signed? Reads files only; no database.
+
+The stand-alone `infra/plumbing/verify.py` checks the same in its own way and must always agree. A
+verdict names the first bad position, or the narrowest range of positions that the roots allow.
+Memory grows with the number of customers, not of events.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+from infra.plumbing.ledger.checkpoint import open_checkpoint, read_checkpoint
+from infra.plumbing.ledger.entries import (
+    CHECKPOINT,
+    ENTRIES,
+    LINK,
+    MANIFEST,
+    Block,
+    Counts,
+    check_lines,
+    manifest,
+    perfect_subtrees,
+)
+from infra.plumbing.ledger.format import NO_LEAF, Frontier, node_hash
+from infra.plumbing.ledger.note import MOST_NOTE_BYTES, NoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from infra.plumbing.ledger.checkpoint import Checkpoint
+    from infra.plumbing.ledger.note import VerifierKey
+
+CHUNK_BYTES = 1 << 20
+MOST_LINE_BYTES = 64 << 20
+FIRST_VERSIONS = (0, 1)
+HELPERS_FROM_BYTES = 32 << 20
+"""A smaller export is verified before helping processes have started."""
+MOST_HELPERS = 8
+KEPT = "kept checkpoint"
+ROOT_DIFFERS = "the root is not the signed one: an entry was changed, removed or inserted"
+
+
+class NotTheLog(Exception):
+    """An export does not hold what was signed.
+
+    `where` is `position 7`, `positions 1 to 9` or a file; `positions` are the first and the last
+    position that may be bad, None where a file is.
+    """
+
+    def __init__(self, where: str, why: str, positions: tuple[int, int] | None = None) -> None:
+        """Say where and why."""
+        super().__init__(f"{where}: {why}")
+        self.where = where
+        self.why = why
+        self.positions = positions
+
+    @classmethod
+    def at(cls, position: int, why: str) -> NotTheLog:
+        """The entry at `position` is bad or missing."""
+        return cls(f"position {position}", why, (position, position))
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A good export: the checkpoint it holds, what is in it, whether the signature was checked."""
+
+    checkpoint: Checkpoint
+    counts: Counts
+    signature_checked: bool
+
+
+def verify_export(
+    folder: Path,
+    *,
+    kept: bytes | None = None,
+    keys: Sequence[VerifierKey] = (),
+    progress: Callable[[int], object] | None = None,
+) -> Verified:
+    """Check the export in `folder`; `progress` is told how many bytes more were read.
+
+    `kept`: a checkpoint that somebody else kept; the export must hold that log unchanged. `keys`:
+    whose signatures count; without any no signature is checked.
+
+    Raises:
+        NotTheLog: it is not what was signed, or not whole.
+        OSError: a file is not there or cannot be read.
+    """
+    note = _small(folder / CHECKPOINT)
+    own = _checkpoint(note, keys, CHECKPOINT)
+    other = own if kept is None else _checkpoint(kept, keys, KEPT)
+    if other.origin != own.origin:
+        raise NotTheLog(KEPT, f"it is of {other.origin}, the export of {own.origin}")
+    told = _small(folder / MANIFEST)
+    reading = _Reading(own, other)
+    with _blocks(folder / ENTRIES) as blocks:
+        for block, chunk in blocks:
+            reading.take(block, chunk)
+            if progress is not None:
+                progress(len(chunk))
+    reading.finish()
+    if told != manifest(own.origin, reading.counts, note, reading.digest.digest()):
+        raise NotTheLog(MANIFEST, "it does not belong to these files")
+    return Verified(own, reading.counts, bool(keys))
+
+
+class _Reading:
+    """What was read so far: the tree, each stream's last event, the counts."""
+
+    def __init__(self, own: Checkpoint, kept: Checkpoint) -> None:
+        """Read what both checkpoints are about."""
+        self._own = own
+        self._signed = (own, kept)
+        self._size = self._bodies = self._good = 0
+        self._recorded_at = -(1 << 63)
+        self._peaks: list[tuple[int, bytes]] = []
+        self._streams: dict[bytes, tuple[int, bytes]] = {}
+        self.digest = sha256()
+        self._check_roots()
+
+    @property
+    def counts(self) -> Counts:
+        """How much was read."""
+        return Counts(self._size, self._bodies, len(self._streams))
+
+    def take(self, block: Block, chunk: bytes) -> None:
+        """Take in the next block, checked from the bytes `chunk`, up to its first fault.
+
+        Raises:
+            NotTheLog: it does not follow what was read before, or is not what was signed.
+        """
+        self.digest.update(chunk)
+        start = self._size
+        end = start + len(block.links) // LINK.size
+        inside = {signed.size for signed in self._signed if start < signed.size < end}
+        for cut in [*sorted(inside), end]:
+            links = block.links[(self._size - start) * LINK.size : (cut - start) * LINK.size]
+            if links:
+                self._refuse_beyond()
+                leaves = self._follow(links)
+                self._grow(perfect_subtrees(leaves, self._size) if inside else block.subtrees)
+                self._size = cut
+                self._check_roots()
+        self._bodies += block.bodies
+        if block.fault is not None:
+            self._refuse_beyond()
+            raise NotTheLog.at(self._size + 1, block.fault)
+
+    def finish(self) -> None:
+        """See that nothing is missing at the end.
+
+        Raises:
+            NotTheLog: more was signed than is there.
+        """
+        signed = max(signed.size for signed in self._signed)
+        if self._size < signed:
+            raise NotTheLog.at(self._size + 1, f"it is missing: {signed} events were signed")
+
+    def _follow(self, links: bytes) -> list[bytes]:
+        """See that each event follows those before in its stream and in the log; their leaves."""
+        streams, recorded_before = self._streams, self._recorded_at
+        leaves: list[bytes] = []
+        for stream, version, previous, recorded_at, leaf in LINK.iter_unpack(links):
+            last = streams.get(stream)
+            if last is None:
+                follows = previous == NO_LEAF and version in FIRST_VERSIONS
+            else:
+                follows = previous == last[1] and version == last[0] + 1
+            if not follows or recorded_at < recorded_before:
+                why = "was recorded before" if follows else "does not follow, for its customer,"
+                position = self._size + len(leaves) + 1
+                raise NotTheLog.at(position, f"it {why} the event before")
+            streams[stream] = (version, leaf)
+            recorded_before = recorded_at
+            leaves.append(leaf)
+        self._recorded_at = recorded_before
+        return leaves
+
+    def _grow(self, subtrees: list[tuple[int, bytes]]) -> None:
+        """Put perfect subtrees to the right of the tree, whose peaks they join where they pair."""
+        for level, node in subtrees:
+            while self._peaks and self._peaks[-1][0] == level:
+                node = node_hash(self._peaks.pop()[1], node)  # noqa: PLW2901 - it climbs
+                level += 1  # noqa: PLW2901 - the same
+            self._peaks.append((level, node))
+
+    def _refuse_beyond(self) -> None:
+        """One more entry is there than the export's own checkpoint has."""
+        if self._size == self._own.size:
+            raise NotTheLog.at(self._size + 1, "it stands beyond the checkpoint")
+
+    def _check_roots(self) -> None:
+        """Compare the roots that were signed at this size."""
+        due = [signed for signed in self._signed if signed.size == self._size]
+        if not due:
+            return
+        root = Frontier(self._size, b"".join(peak for _, peak in self._peaks)).root()
+        if any(signed.root != root for signed in due):
+            if not self._size:
+                raise NotTheLog(CHECKPOINT, ROOT_DIFFERS)
+            span = (self._good + 1, self._size)
+            raise NotTheLog(f"positions {span[0]} to {span[1]}", ROOT_DIFFERS, span)
+        self._good = self._size
+
+
+def _checkpoint(note: bytes, keys: Sequence[VerifierKey], where: str) -> Checkpoint:
+    try:
+        return open_checkpoint(note, keys) if keys else read_checkpoint(note)
+    except NoteError as error:
+        raise NotTheLog(where, str(error)) from None
+
+
+def _small(path: Path) -> bytes:
+    """A file that is never large; one that is, is cut and so found bad."""
+    with path.open("rb") as file:
+        return file.read(MOST_NOTE_BYTES + 1)
+
+
+@contextmanager
+def _blocks(path: Path) -> Generator[Iterator[tuple[Block, bytes]]]:
+    """The lines of a file as checked blocks with the bytes they were read from, in order."""
+    helpers = min(os.cpu_count() or 1, MOST_HELPERS)
+    if path.stat().st_size < HELPERS_FROM_BYTES or helpers == 1:
+        yield ((check_lines(chunk, first), chunk) for chunk, first in _chunks(path))
+        return
+    # Not forked: whoever calls may have threads.
+    with ProcessPoolExecutor(helpers, mp_context=get_context("spawn")) as pool:
+        try:
+            yield _helped(pool, path, 2 * helpers)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _helped(
+    pool: ProcessPoolExecutor, path: Path, most_waiting: int
+) -> Iterator[tuple[Block, bytes]]:
+    waiting: deque[tuple[Future[Block], bytes]] = deque()
+    for chunk, first in _chunks(path):
+        waiting.append((pool.submit(check_lines, chunk, first), chunk))
+        if len(waiting) >= most_waiting:
+            future, read = waiting.popleft()
+            yield future.result(), read
+    for future, read in waiting:
+        yield future.result(), read
+
+
+def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Whole lines, about CHUNK_BYTES of them at a time, and the number of the first."""
+    first = 1
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            if not chunk.endswith(b"\n"):
+                chunk += file.readline(MOST_LINE_BYTES)
+            yield chunk, first
+            first += chunk.count(b"\n")

@@ -1,0 +1,79 @@
+"""`rapport verify`: is an export whole, unchanged, and what was signed? No server, no database."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from rapport.options import Json
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the command into the program."""
+    app.command("verify")(verify)
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What export-log wrote.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A checkpoint kept elsewhere: the export must hold it.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="The signer's public key, lines name+id+base64.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check an export offline: PASS and 0, or FAIL with the first bad position and 1."""
+    told = _verdict(folder, checkpoint, public_key)
+    typer.echo(orjson.dumps(told) if as_json else _sentence(told))
+    raise typer.Exit(0 if told["verdict"] == "PASS" else 1)
+
+
+def _verdict(folder: Path, checkpoint: Path | None, public_key: Path | None) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress
+
+    from infra.plumbing.ledger.note import NoteError, parse_keys
+    from infra.plumbing.ledger.verifying import NotTheLog, verify_export
+
+    columns = (*Progress.get_default_columns(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        try:
+            keys = parse_keys(public_key.read_text("utf-8")) if public_key else []
+            kept = checkpoint.read_bytes() if checkpoint else None
+            task = bar.add_task("bytes", total=(folder / "entries.ndjson").stat().st_size)
+            good = verify_export(
+                folder, kept=kept, keys=keys, progress=lambda more: bar.advance(task, more)
+            )
+        except NotTheLog as bad:
+            return _fail(bad.where, bad.why, bad.positions)
+        except NoteError as error:
+            return _fail("public key", str(error))
+        except (OSError, UnicodeDecodeError) as error:
+            return _fail(str(getattr(error, "filename", "file")), str(error))
+    return {
+        "verdict": "PASS",
+        "origin": good.checkpoint.origin,
+        "events": good.checkpoint.size,
+        "root": b64encode(good.checkpoint.root).decode(),
+        "bodies": good.counts.bodies,
+        "streams": good.counts.streams,
+        "signature_checked": good.signature_checked,
+    }
+
+
+def _fail(where: str, why: str, positions: tuple[int, int] | None = None) -> dict[str, Any]:
+    return {"verdict": "FAIL", "where": where, "why": why, "positions": positions}
+
+
+def _sentence(told: dict[str, Any]) -> str:
+    if told["verdict"] == "FAIL":
+        return f"FAIL {told['where']}: {told['why']}"
+    signed = "signature checked"
+    if not told["signature_checked"]:
+        signed = "signature not checked: no --public-key was given"
+    return f"PASS {told['events']} events of {told['origin']}, root {told['root']}; {signed}"

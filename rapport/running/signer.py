@@ -1,0 +1,159 @@
+"""The signer as a program: a checkpoint every minute or ten thousand events, published.
+
+It has a database user of its own that reads positions and leaves, a key that nobody else has, and
+ends with one sentence when the log is not the one it signed before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import psycopg
+import structlog
+
+from infra.plumbing.clock import system_clock
+from infra.plumbing.errors import HouseError
+from infra.plumbing.ledger.signing import ASK_CHANNEL, Signer, is_due, places_of
+from infra.plumbing.postgres.database import open_database
+from infra.plumbing.postgres.pool import session_conninfo
+from infra.plumbing.telemetry import configure_logging
+from rapport.running.children import stop_with_parent
+from rapport.running.signals import StopSignals
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from threading import Event
+
+    from infra.plumbing.settings import Settings
+
+LOOK_SECONDS = 1.0
+TELL_AGAIN_SECONDS = 60.0
+TELL_DEADLINE_SECONDS = 10.0
+_LISTEN = f"LISTEN {ASK_CHANNEL}".encode()
+
+log = structlog.get_logger("rapport.signer")
+
+
+class SignerRunning(HouseError):
+    """Another signer works with the same key and memory."""
+
+
+class DatabaseNotReady(HouseError):
+    """The database has not been brought to the shape this program needs."""
+
+
+def run_signer(settings: Settings, *, once: bool = False) -> None:
+    """Sign until SIGTERM or SIGINT, or until the parent is gone; `once`: sign once and leave.
+
+    Raises:
+        SignerError: the log is not the one signed before, or a file is missing or damaged.
+        SignerRunning: another signer runs with the same files.
+        HouseError: no database, or one that no program has prepared yet.
+    """
+    configure_logging(settings.log_level)
+    with (
+        StopSignals() as signals,
+        open_database(settings, attach=True, what="rapport signer") as database,
+        _alone(settings),
+    ):
+        signals.serving = True
+        stop_with_parent(signals.stop)
+        Work(settings, database.signer_conninfo, signals.stop).run(once=once)
+
+
+@dataclass(slots=True)
+class Work:
+    """The loop and what it remembers between two looks."""
+
+    settings: Settings
+    conninfo: str
+    stop: Event
+    signed_at: float = field(default_factory=monotonic)
+    untold: str | None = None
+    tell_at: float = 0.0
+
+    def run(self, *, once: bool) -> None:
+        """Until told to stop; a lost connection is made again."""
+        while not self.stop.is_set():
+            try:
+                with psycopg.connect(
+                    session_conninfo(self.conninfo, "signer"), autocommit=True
+                ) as connection:
+                    self._sign_until_stopped(connection, once=once)
+            except psycopg.errors.UndefinedTable as error:
+                raise DatabaseNotReady(
+                    "The database has not been prepared by this release yet. Start `rapport up` "
+                    "or `rapport command` first."
+                ) from error
+            except psycopg.OperationalError as error:
+                log.warning("database lost", error=type(error).__name__, again_in=LOOK_SECONDS)
+                self.stop.wait(LOOK_SECONDS)
+            else:
+                return
+
+    def _sign_until_stopped(self, connection: psycopg.Connection[Any], *, once: bool) -> None:
+        signer = Signer(connection, places_of(self.settings), system_clock)
+        self._sign(signer)
+        connection.execute(_LISTEN)
+        asked = True  # somebody may have asked before LISTEN
+        while not (once or self.stop.is_set()):
+            unsigned = signer.head().size - signer.size
+            if is_due(unsigned, monotonic() - self.signed_at, asked=asked):
+                self._sign(signer)
+            self._tell()
+            # Taken to its end: a generator left half-way holds the connection's lock.
+            asked = bool(list(connection.notifies(timeout=LOOK_SECONDS, stop_after=1)))
+        self._sign(signer)  # on an orderly end nothing is left unsigned
+        self._tell()
+
+    def _sign(self, signer: Signer) -> None:
+        note = signer.sign()
+        if note is not None:
+            self.signed_at, self.untold, self.tell_at = monotonic(), note, 0.0
+            log.info("checkpoint signed", position=signer.size)
+
+    def _tell(self) -> None:
+        """Send the last note on, if somebody wants it; what failed is tried again later."""
+        url = self.settings.checkpoint_webhook_url
+        if url is None or self.untold is None or monotonic() < self.tell_at:
+            return
+        self.tell_at = monotonic() + TELL_AGAIN_SECONDS
+        try:
+            status = asyncio.run(_post(url, self.untold))
+        except (httpx2.TransportError, TimeoutError) as error:
+            log.warning("checkpoint not sent", error=type(error).__name__)
+            return
+        if 200 <= status < 300:  # noqa: PLR2004 - any 2xx says: taken
+            self.untold = None
+        else:
+            log.warning("checkpoint not sent", status=status)
+
+
+async def _post(url: str, note: str) -> int:
+    client = httpx2.AsyncClient(timeout=None, trust_env=False)
+    async with asyncio.timeout(TELL_DEADLINE_SECONDS), client:
+        headers = {"content-type": "text/plain; charset=utf-8", "user-agent": "rapport-signer"}
+        request = client.stream("POST", url, content=note.encode(), headers=headers)
+        async with request as answer:
+            return answer.status_code
+
+
+@contextmanager
+def _alone(settings: Settings) -> Generator[None]:
+    """One signer at a time: two would forget each other's last checkpoint."""
+    folder = places_of(settings).remembered.parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SignerRunning(
+                "A signer runs with this data folder already; it signs by itself every minute."
+            ) from None
+        yield

@@ -1,0 +1,282 @@
+"""The audit: proofs, and recorded events as they were hashed. Reading events is itself recorded.
+
+Who reads an event or a history is written to that customer's stream (`audit.read`) before anything
+is answered. Proofs and checkpoints are hashes; reading those is not recorded, or each look at the
+log would make it grow. Personal values are opened only for a stated purpose, under the key of the
+customer who was asked about, and never if the read could not be recorded.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID, uuid4
+
+import structlog
+
+from events.errors import BadIdentifier
+from events.times import format_time
+from infra.plumbing.clock import system_clock
+from infra.plumbing.ledger.answers import Stored
+from infra.plumbing.ledger.errors import LedgerGap
+from infra.plumbing.ledger.proofs import Prover
+from infra.plumbing.vault.opening import open_body
+from services.command.audit.history import HistoryCheck, Shown
+from services.command.audit.reading import event_at, history, newest_checkpoint
+from services.command.intake import Accepted, judge
+from services.command.strict_json import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from events.catalog import Catalog
+    from infra.plumbing.access import Principal
+    from infra.plumbing.clock import Clock
+    from infra.plumbing.ledger.ledger import Ledger
+    from infra.plumbing.ledger.tiles import Rows
+    from infra.plumbing.vault.vault import Vault
+    from services.command.audit.history import Finding
+    from services.command.audit.reading import Recorded
+    from services.command.record import Recorder
+
+SOURCE: Final = "rapport/audit"
+READ: Final = "audit.read"
+_LOG = structlog.get_logger(__name__)
+
+
+class AuditError(Exception):
+    """A question that cannot be answered; the words are for whoever asked.
+
+    ::
+
+        AuditError
+        ├── NotRecorded     nothing is recorded there
+        ├── NoCheckpoint    nothing has been signed yet
+        ├── BadReference    a reference that names nobody in any form
+        └── BadPurpose      the stated purpose cannot be recorded
+    """
+
+
+class NotRecorded(AuditError):
+    """Nothing is recorded there."""
+
+
+class NoCheckpoint(AuditError):
+    """Nothing has been signed yet."""
+
+
+class BadReference(AuditError):
+    """A reference that names nobody in any form."""
+
+
+class BadPurpose(AuditError):
+    """The stated purpose cannot be recorded."""
+
+
+class History:
+    """One customer's events within the first `size`, each proved against `root`, read as asked."""
+
+    def __init__(
+        self, rows: Rows, customer: UUID, prover: Prover, keys: Callable[[str], dict[str, bytes]]
+    ) -> None:
+        """`keys` gives the keys to open an event with, by the key id in its header."""
+        self.customer = customer
+        self.size = prover.size
+        self.root = prover.root()
+        self.findings: list[Finding] = []
+        self._rows = rows
+        self._prover = prover
+        self._keys = lru_cache(maxsize=8)(keys)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Each event with its proof; `findings` is whole when all are read."""
+        check = HistoryCheck(self.customer, self.size, self.root)
+        for event in history(self._rows, self.customer, self.size):
+            proof = self._proof(event.position)
+            shown = Shown(
+                event.position,
+                event.packed_header,
+                event.body,
+                event.body_digest,
+                event.leaf,
+                proof,
+            )
+            self.findings.extend(check.step(shown))
+            shape = event_shape(event, self._keys(event.header.key_id))
+            if proof is not None:
+                shape["proof"] = proof_shape(self.size, event.position, proof)
+            yield shape
+
+    def _proof(self, position: int) -> list[bytes] | None:
+        try:
+            return self._prover.inclusion(position)
+        except LedgerGap:
+            return None
+
+
+class Audit:
+    """Answers auditors. Safe for many threads; every call blocks."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        vault: Vault,
+        recorder: Recorder,
+        catalog: Catalog,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._rows = ledger.recorder.rows
+        self._vault = vault
+        self._recorder = recorder
+        self._catalog = catalog
+        self._clock = clock
+
+    def checkpoint(self) -> str:
+        """The newest signed note.
+
+        Raises:
+            NoCheckpoint: there is none.
+        """
+        note = newest_checkpoint(self._rows)
+        if note is None:
+            raise NoCheckpoint("Nothing has been signed yet. Start the signer: rapport signer.")
+        return note
+
+    def inclusion(self, position: int, size: int | None) -> dict[str, Any]:
+        """The proof that the event at `position` is among the first `size` (None: all).
+
+        Raises:
+            ProofError: there is no such event or size.
+            LedgerGap: the ledger is damaged.
+        """
+        prover = Prover(self._rows, size)
+        return proof_shape(prover.size, position, prover.inclusion(position))
+
+    def consistency(self, old: int, new: int | None) -> dict[str, Any]:
+        """The proof that the first `new` events (None: all) begin with the first `old`.
+
+        Raises:
+            ProofError: `old` is larger than `new`, or `new` than the ledger.
+            LedgerGap: the ledger is damaged.
+        """
+        prover = Prover(self._rows, new)
+        hashes = prover.consistency(old)
+        return {"from": old, "to": prover.size, "hashes": [encoded(each) for each in hashes]}
+
+    def event(self, position: int, who: Principal, purpose: str | None) -> dict[str, Any]:
+        """The event at `position`, as it was hashed.
+
+        Raises:
+            NotRecorded: there is none.
+            BadPurpose: the purpose cannot be recorded.
+            LedgerBusy, VaultBusy, OperationalError: the read could not be recorded just now.
+        """
+        found = event_at(self._rows, position)
+        if found is None:
+            raise NotRecorded("No event is recorded at this position.")
+        about = {"what": "event", "position": position}
+        told = self._record(found.header.stream, about, who, purpose)
+        return event_shape(found, self._keys(found.header.key_id) if told and purpose else {})
+
+    def history(self, ref: str, size: int | None, who: Principal, purpose: str | None) -> History:
+        """One customer's history, ready to be read.
+
+        `size` None means all, this read included.
+
+        Raises:
+            BadReference: `ref` names nobody in any form.
+            NotRecorded: nothing is recorded of that customer.
+            ProofError: the ledger has fewer than `size` events.
+            LedgerGap: the ledger is damaged.
+            BadPurpose: the purpose cannot be recorded.
+            LedgerBusy, VaultBusy, OperationalError: the read could not be recorded just now.
+        """
+        customer = self._customer(ref)
+        within = Prover(self._rows, size).size
+        if customer is None or next(history(self._rows, customer, within), None) is None:
+            raise NotRecorded("Nothing is recorded of such a customer. Use a UUID or kind:value.")
+        told = self._record(customer, {"what": "history"}, who, purpose)
+        keys = self._keys if told and purpose else _no_keys
+        return History(self._rows, customer, Prover(self._rows, size), keys)
+
+    def _customer(self, ref: str) -> UUID | None:
+        """Whom `ref` names; by UUID an erased customer too, whom the vault has forgotten."""
+        try:
+            return UUID(ref)
+        except ValueError:
+            pass
+        try:
+            return self._vault.find(ref)
+        except (BadIdentifier, ValueError):
+            raise BadReference("This names nobody in any form.") from None
+
+    def _keys(self, key_id: str) -> dict[str, bytes]:
+        """The key of that id, unless it was destroyed; nothing is sealed under no id."""
+        return self._vault.keys([key_id]) if key_id else {}
+
+    def _record(
+        self, stream: UUID, about: dict[str, Any], who: Principal, purpose: str | None
+    ) -> bool:
+        """Record a read in the stream it was of. False if that stream takes no more events.
+
+        Raises:
+            BadPurpose: the purpose cannot be recorded.
+        """
+        data = {**about, "reader": who.role, "key": who.key_id, "opened": purpose is not None}
+        event: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": str(uuid4()),
+            "source": SOURCE,
+            "type": READ,
+            "time": format_time(self._clock()),
+            "subject": f"customer:{stream}",
+            "data": data if purpose is None else {**data, "purpose": purpose},
+        }
+        judged = judge(event, write_json(event), self._catalog)
+        if not isinstance(judged, Accepted):
+            raise BadPurpose("The purpose cannot be recorded. State it in 1 to 500 characters.")
+        [answer] = self._recorder.record([judged])
+        if not isinstance(answer, Stored):
+            _LOG.warning("read_of_a_closed_stream", kind=about["what"])
+        return isinstance(answer, Stored)
+
+
+def event_shape(event: Recorded, keys: Mapping[str, bytes]) -> dict[str, Any]:
+    """An event as JSON, bytes in base64; `opened` is its body with what `keys` open."""
+    header = event.header
+    shape: dict[str, Any] = {
+        "position": event.position,
+        "customer": str(header.stream),
+        "version": header.version,
+        "type": header.type,
+        "occurred_at": format_time(header.occurred_at),
+        "recorded_at": format_time(header.recorded_at),
+        "header": encoded(event.packed_header),
+        "leaf": encoded(event.leaf),
+    }
+    if event.body is None:
+        return {**shape, "body_digest": encoded(event.body_digest)}
+    shape["body"] = encoded(event.body)
+    if keys:
+        shape["opened"] = open_body(event.body, header.stream, keys)
+    return shape
+
+
+def proof_shape(size: int, position: int, hashes: Sequence[bytes]) -> dict[str, Any]:
+    """An inclusion proof as JSON."""
+    return {"size": size, "position": position, "hashes": [encoded(each) for each in hashes]}
+
+
+def finding_shape(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON."""
+    return {"fault": finding.fault, "position": finding.position, "words": finding.words}
+
+
+def _no_keys(_key_id: str) -> dict[str, bytes]:
+    return {}
+
+
+def encoded(value: bytes) -> str:
+    """Bytes as they stand in JSON: standard base64."""
+    return b64encode(value).decode()

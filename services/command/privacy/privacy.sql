@@ -1,0 +1,71 @@
+-- name: erasure_of
+SELECT id FROM ops.privacy_requests WHERE type = 'erase' AND stream = %(stream)s
+
+-- name: ask
+INSERT INTO ops.privacy_requests (type, stream, hash, asked_by)
+VALUES (%(type)s, %(stream)s, %(hash)s, %(asked_by)s)
+ON CONFLICT (stream) WHERE type = 'erase' AND stream IS NOT NULL DO NOTHING
+RETURNING id
+
+-- name: request
+SELECT id, type, stream, hash, person, asked_at, done_at, certificate
+FROM ops.privacy_requests WHERE id = %(id)s
+
+-- name: next
+-- Whoever holds the row does its next step; another program takes the next request meanwhile.
+SELECT id, type, stream, hash, person, asked_at, done_at, certificate
+FROM ops.privacy_requests
+WHERE done_at IS NULL AND id <> ALL(%(passed)s::uuid[])
+ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+
+-- name: steps
+SELECT number, step, counts, done_at FROM ops.privacy_steps
+WHERE request = %(id)s ORDER BY number
+
+-- name: step_done
+INSERT INTO ops.privacy_steps (request, number, step, counts)
+VALUES (%(id)s, %(number)s, %(step)s, %(counts)s::jsonb)
+
+-- name: note_person
+UPDATE ops.privacy_requests SET person = %(person)s WHERE id = %(id)s
+
+-- name: done
+UPDATE ops.privacy_requests
+SET done_at = clock_timestamp(), certificate = %(certificate)s, hash = NULL, person = NULL
+WHERE id = %(id)s
+
+-- name: forget_content_macs
+SELECT ledger.forget_content_macs(%(stream)s)
+
+-- name: remove_quarantined_of
+DELETE FROM ops.quarantine WHERE stream = %(stream)s
+
+-- name: remove_quarantined_for
+WITH gone AS (DELETE FROM ops.quarantine WHERE person = %(person)s RETURNING stream)
+DELETE FROM vault.keys USING gone WHERE keys.stream = gone.stream
+
+-- name: remove_proposals
+DELETE FROM outbox.proposals WHERE stream = %(stream)s AND recorded_at IS NULL
+
+-- name: latest
+SELECT greatest(%(now)s, max(occurred_at)) FROM ledger.events WHERE stream = %(stream)s
+
+-- name: withheld
+SELECT id, stream, body FROM ops.quarantine
+WHERE person = %(person)s AND id > %(after)s ORDER BY id LIMIT 1
+
+-- name: remove_withheld
+WITH gone AS (DELETE FROM ops.quarantine WHERE id = %(id)s RETURNING stream)
+DELETE FROM vault.keys USING gone WHERE keys.stream = gone.stream
+
+-- name: history
+SELECT position, version, source, event_id, type, schema, occurred_at, recorded_at, leaf, body
+FROM ledger.events WHERE stream = %(stream)s
+ORDER BY version
+
+-- name: mentions
+-- Reads the whole log: values about this person in other customers' events stand in no index.
+SELECT position, stream, source, event_id, type, schema, occurred_at, recorded_at, body
+FROM ledger.events
+WHERE stream <> %(stream)s AND position(%(key)s::bytea IN body) > 0
+ORDER BY position

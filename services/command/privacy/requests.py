@@ -1,0 +1,71 @@
+"""What was asked about a customer's data, and how far it is: the rows of `ops.privacy_requests`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from psycopg.rows import tuple_row
+
+from infra.plumbing.queries import Queries
+from services.command.privacy.values import Done, Kind, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from uuid import UUID
+
+    from psycopg import Connection
+
+SQL: Final = Queries.beside("services.command.privacy", "privacy.sql")
+
+
+def ask(
+    connection: Connection[Any], kind: Kind, stream: UUID | None, listed: bytes | None, by: str
+) -> UUID:
+    """Note a request and answer its id; of a customer already being erased, the first request's."""
+    wanted = {"type": kind, "stream": stream, "hash": listed, "asked_by": by}
+    row = connection.execute(SQL["ask"], wanted).fetchone()
+    if row is None:
+        row = connection.execute(SQL["erasure_of"], {"stream": stream}).fetchone()
+    if row is None:
+        raise LookupError("A request was neither written nor there.")
+    return row[0]
+
+
+def read(connection: Connection[Any], request: UUID) -> tuple[Request, list[Done]] | None:
+    """A request with the steps done for it; None if there is none."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(SQL["request"], {"id": request}).fetchone()
+        return None if row is None else (_request(row), steps_of(connection, request))
+
+
+def take_next(connection: Connection[Any], passed: Collection[UUID]) -> Request | None:
+    """The oldest open request that nobody works on and is not in `passed`, held until commit."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(SQL["next"], {"passed": list(passed)}).fetchone()
+        return None if row is None else _request(row)
+
+
+def steps_of(connection: Connection[Any], request: UUID) -> list[Done]:
+    """The steps done for a request, in order."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        return [Done(*row) for row in cursor.execute(SQL["steps"], {"id": request})]
+
+
+def note_step(
+    connection: Connection[Any], request: UUID, number: int, step: str, counts: Mapping[str, int]
+) -> None:
+    """Write down that a step is done, in the transaction that did it."""
+    row = {"id": request, "number": number, "step": step, "counts": orjson.dumps(counts).decode()}
+    connection.execute(SQL["step_done"], row)
+
+
+def finish(connection: Connection[Any], request: UUID, certificate: Mapping[str, Any]) -> None:
+    """Close a request with its certificate; the hash it worked with goes."""
+    packed = orjson.dumps(certificate, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+    connection.execute(SQL["done"], {"id": request, "certificate": packed})
+
+
+def _request(row: tuple[Any, ...]) -> Request:
+    request, kind, *rest = row
+    return Request(request, Kind(kind), *rest)

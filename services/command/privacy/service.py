@@ -1,0 +1,155 @@
+"""Privacy requests put together: taken at once, worked off behind, told step by step.
+
+A step and the row that says it is done are one transaction, so a killed program goes on behind the
+last step, whichever program picks the request up.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from events.errors import BadIdentifier
+from events.identifiers import normalise
+from infra.plumbing.vault import erasure
+from infra.plumbing.vault.vault import CUSTOMER_KIND, reference
+from services.command.privacy import requests, shapes
+from services.command.privacy.export import export
+from services.command.privacy.steps import Means, Work, plan
+from services.command.privacy.values import Kind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from threading import Event
+    from uuid import UUID
+
+    from psycopg import Connection
+
+    from infra.plumbing.postgres.pool import Pool
+    from services.command.privacy.values import Request
+
+POLL_SECONDS: Final = 0.25
+REST: Final = timedelta(minutes=1)
+"""A request whose step fails is left alone so long; the others go on."""
+_LOG = structlog.get_logger(__name__)
+
+
+class NobodyKnown(Exception):
+    """The reference names nobody this can be done for."""
+
+
+class Privacy:
+    """Takes requests about a customer's data and does what they ask for."""
+
+    def __init__(self, pool: Pool, means: Means, not_now: tuple[type[Exception], ...]) -> None:
+        """`not_now`: what a step raises when the same is to be tried again later."""
+        self._pool = pool
+        self._means = means
+        self._not_now = not_now
+        self._resting: dict[UUID, datetime] = {}
+
+    def ask(self, kind: Kind, ref: str, by: str) -> UUID:
+        """Take a request about `ref` (a customer UUID or `kind:value`) from the key `by`.
+
+        Asking again for an erasure answers the first request.
+
+        Raises:
+            ValueError: `ref` is no reference.
+            NobodyKnown: nobody has this name, or they are not on the list they should come off.
+        """
+        try:
+            stream = self._means.vault.find(ref)
+        except BadIdentifier as wrong:
+            raise ValueError(str(wrong)) from wrong
+        listed = None if stream is not None else self._listed(ref)
+        with self._pool.connection() as connection:
+            self._refuse_nobody(connection, kind, stream, listed)
+            return requests.ask(connection, kind, stream, listed, by)
+
+    def tell(self, request: UUID) -> dict[str, Any] | None:
+        """How far a request is, store by store, with its certificate; None if there is none."""
+        with self._pool.connection() as connection:
+            found = requests.read(connection, request)
+        return None if found is None else shapes.status(*found, plan(found[0]))
+
+    def export(self, request: UUID) -> dict[str, Any] | None:
+        """All that is kept about the customer of an access request; None if it is no such."""
+        with self._pool.connection() as connection:
+            found = requests.read(connection, request)
+            if found is None or found[0].type is not Kind.ACCESS or found[0].stream is None:
+                return None
+            return export(connection, self._means, found[0].stream)
+
+    def run(self, stop: Event) -> None:
+        """Work off requests as they come, until `stop` is set."""
+        while not stop.is_set():
+            try:
+                worked = self.advance()
+            except self._not_now as error:
+                _LOG.warning("privacy_waits", error=type(error).__name__)
+                worked = False
+            if not worked:
+                stop.wait(POLL_SECONDS)
+
+    def advance(self) -> bool:
+        """Do the next step of the oldest request that nobody works on; False if there is none.
+
+        Raises:
+            One of `not_now`: nothing of the step is done; try again later.
+        """
+        now = self._means.clock()
+        self._resting = {each: until for each, until in self._resting.items() if until > now}
+        with self._pool.connection() as connection:
+            request = requests.take_next(connection, self._resting)
+            if request is None:
+                return False
+            try:
+                with connection.transaction():
+                    self._step(connection, request)
+            except self._not_now:
+                raise
+            except Exception as error:  # noqa: BLE001 - one request's fault must not stop the others
+                _LOG.error("privacy_step_failed", kind=request.type, error=type(error).__name__)
+                self._resting[request.id] = now + REST
+        return True
+
+    def _step(self, connection: Connection[Any], request: Request) -> None:
+        done = requests.steps_of(connection, request.id)
+        steps = plan(request)
+        name, step = steps[len(done)]
+        counted = {store: count for each in done for store, count in each.counts.items()}
+        work = Work(connection, request, counted, self._means)
+        requests.note_step(connection, request.id, len(done) + 1, name, step(work))
+        _LOG.info("privacy_step", kind=request.type, number=len(done) + 1)
+        if len(done) + 1 == len(steps):
+            told = requests.steps_of(connection, request.id)
+            requests.finish(
+                connection, request.id, shapes.certificate(request, told, work.receipts)
+            )
+
+    def _listed(self, ref: str) -> bytes | None:
+        """The hash under which a name that no customer has would stand on the list."""
+        named = reference(ref)
+        hashes = self._means.vault.hashes
+        if named.kind == CUSTOMER_KIND:
+            return None
+        return hashes.listed(hashes.lookup(normalise(named)))
+
+    def _refuse_nobody(
+        self, connection: Connection[Any], kind: Kind, stream: UUID | None, listed: bytes | None
+    ) -> None:
+        """Raise NobodyKnown where nothing could be done."""
+        if stream is None and listed is None:
+            raise NobodyKnown("No customer has this UUID.")
+        if kind is Kind.SUPPRESS or (kind is not Kind.RELEASE and stream is not None):
+            return
+        if kind is Kind.ACCESS:
+            raise NobodyKnown("No customer has this name.")
+        if erasure.listed_person(connection, stream, listed) is None:
+            raise NobodyKnown(
+                "No customer has this name."
+                if kind is Kind.ERASE
+                else "Nobody of this name is set aside, so there is nobody to release."
+            )

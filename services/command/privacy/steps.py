@@ -1,0 +1,234 @@
+"""What is done for each kind of request, step by step. Each step is one transaction.
+
+An erasure: the fence first, so that nothing is sealed under the key any more and appended; then key
+and names together; then what hangs on them; last the event that says so, with the certificate. A
+step done twice changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg.rows import tuple_row
+
+from infra.plumbing.ledger.answers import Duplicate, Stored
+from infra.plumbing.ledger.append import Writer
+from infra.plumbing.ledger.keyed import Keyed
+from infra.plumbing.vault import erasure
+from infra.plumbing.vault.master import KeyGone
+from infra.plumbing.vault.opening import as_received, sealed_values
+from services.command.intake import Accepted, judge
+from services.command.privacy import events
+from services.command.privacy.requests import SQL
+from services.command.privacy.values import Kind
+from services.command.strict_json import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from psycopg import Connection
+
+    from events.catalog import Catalog
+    from infra.plumbing.clock import Clock
+    from infra.plumbing.ledger.answers import NewEvent, Outcome, Receipt
+    from infra.plumbing.ledger.proofs import Prover
+    from infra.plumbing.vault.vault import Vault
+    from services.command.privacy.values import Request
+    from services.command.record import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the steps work with.
+
+    `record` is the way in that every event takes; `prove` gives a prover for the ledger as it is.
+    """
+
+    vault: Vault
+    catalog: Catalog
+    record: Callable[[Sequence[Accepted]], list[Answer]]
+    prove: Callable[[], Prover]
+    mac_key: bytes
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Work:
+    """One step at work: its open transaction, the request, and what the steps before counted."""
+
+    connection: Connection[Any]
+    request: Request
+    counted: Mapping[str, int]
+    means: Means
+    receipts: list[Receipt] = field(default_factory=list["Receipt"])
+
+    @property
+    def stream(self) -> UUID:
+        """The customer; for requests that have one.
+
+        Raises:
+            LookupError: this request is about a name that no customer has.
+        """
+        if self.request.stream is None:
+            raise LookupError("The request names no customer.")
+        return self.request.stream
+
+    def rowcount(self, query: str, **values: Any) -> int:
+        """Run a statement and tell how many rows it changed."""
+        return self.connection.execute(SQL[query], values).rowcount
+
+    def value(self, query: str, **values: Any) -> Any:
+        """The one value a query answers."""
+        with self.connection.cursor(row_factory=tuple_row) as cursor:
+            row = cursor.execute(SQL[query], values).fetchone()
+        return None if row is None else row[0]
+
+
+Step = tuple[str, "Callable[[Work], Mapping[str, int]]"]
+
+
+def plan(request: Request) -> tuple[Step, ...]:
+    """The steps of a request, in order."""
+    match request.type:
+        case Kind.ACCESS:
+            return (("gather", _gather),)
+        case Kind.ERASE if request.stream is None:
+            return (("quarantine", _drop_withheld),)
+        case Kind.ERASE:
+            return _ERASE
+        case Kind.SUPPRESS if request.stream is None:
+            return (("list", _suppress),)
+        case Kind.SUPPRESS:
+            return (("list", _suppress), ("ledger", _say_suppressed))
+        case Kind.RELEASE:
+            return (("list", _release), ("quarantine", _bring_back))
+
+
+def _gather(work: Work) -> Mapping[str, int]:
+    """An export is made when it is fetched: what is kept nowhere need not be erased."""
+    named = work.means.vault.identifiers_of([work.stream])
+    return {"vault.identifiers": len(named.get(work.stream, ()))}
+
+
+def _fence(work: Work) -> Mapping[str, int]:
+    return {"vault.fences": int(erasure.fence(work.connection, work.stream))}
+
+
+def _forget(work: Work) -> Mapping[str, int]:
+    gone = erasure.forget(work.connection, work.means.vault.hashes, work.stream)
+    return {
+        "vault.keys": gone.keys,
+        "vault.identifiers": gone.identifiers,
+        "vault.suppressed": gone.listed,
+    }
+
+
+def _forget_contents(work: Work) -> Mapping[str, int]:
+    forgotten = work.value("forget_content_macs", stream=work.stream)
+    return {"ledger.events.content_mac": forgotten}
+
+
+def _drop_quarantined(work: Work) -> Mapping[str, int]:
+    return {"ops.quarantine": work.rowcount("remove_quarantined_of", stream=work.stream)}
+
+
+def _drop_proposals(work: Work) -> Mapping[str, int]:
+    return {"outbox.proposals": work.rowcount("remove_proposals", stream=work.stream)}
+
+
+def _say_erased(work: Work) -> Mapping[str, int]:
+    at = work.value("latest", stream=work.stream, now=work.means.clock())
+    event = events.erased(work.stream, work.request.id, at, work.counted, work.means.mac_key)
+    work.receipts.append(_receipt(erasure.append_behind_fence(work.connection, event)))
+    return {"ledger.events": 1}
+
+
+_ERASE: Final[tuple[Step, ...]] = (
+    ("fence", _fence),
+    ("key and identifiers", _forget),
+    ("content", _forget_contents),
+    ("quarantine", _drop_quarantined),
+    ("proposals", _drop_proposals),
+    ("ledger", _say_erased),
+)
+
+
+def _drop_withheld(work: Work) -> Mapping[str, int]:
+    """Of a name that is on the list only withheld events can be there."""
+    person = erasure.listed_person(work.connection, None, work.request.hash)
+    return {"ops.quarantine": work.rowcount("remove_quarantined_for", person=person)}
+
+
+def _suppress(work: Work) -> Mapping[str, int]:
+    request = work.request
+    hashes = work.means.vault.hashes
+    listed = erasure.suppress(work.connection, hashes, request.stream, request.hash)
+    return {"vault.suppressed": listed}
+
+
+def _say_suppressed(work: Work) -> Mapping[str, int]:
+    _say(work, work.stream, in_force=True)
+    return {"ledger.events": 1}
+
+
+def _release(work: Work) -> Mapping[str, int]:
+    request = work.request
+    person, streams = erasure.release(work.connection, request.stream, request.hash)
+    work.connection.execute(SQL["note_person"], {"id": request.id, "person": person})
+    for stream in streams:
+        _say(work, stream, in_force=False)
+    return {"ledger.events": len(streams)}
+
+
+def _bring_back(work: Work) -> Mapping[str, int]:
+    """Record what was withheld; what still cannot be recorded stays where it is."""
+    counts = {"ops.quarantine": 0, "left in ops.quarantine": 0}
+    after = 0
+    while True:
+        with work.connection.cursor(row_factory=tuple_row) as cursor:
+            window = {"person": work.request.person, "after": after}
+            row = cursor.execute(SQL["withheld"], window).fetchone()
+        if row is None:
+            return counts
+        after, stream, body = row
+        if _recorded(work.means, stream, body):
+            work.connection.execute(SQL["remove_withheld"], {"id": after})
+            counts["ops.quarantine"] += 1
+        else:
+            counts["left in ops.quarantine"] += 1
+
+
+def _recorded(means: Means, stream: UUID, body: bytes) -> bool:
+    """Whether the event in a withheld `body` is in the ledger now."""
+    keys = means.vault.keys(sealed["key"] for _, sealed in sealed_values(body))
+    try:
+        event = as_received(body, stream, keys)
+    except KeyGone:
+        return False
+    item = judge(event, write_json(event), means.catalog)
+    if not isinstance(item, Accepted):
+        return False
+    [answer] = means.record([item])
+    return isinstance(answer, Stored | Duplicate)
+
+
+def _say(work: Work, stream: UUID, *, in_force: bool) -> None:
+    at: datetime = work.means.clock()
+    mac_key = work.means.mac_key
+    event = events.suppression(stream, work.request.id, at, mac_key, in_force=in_force)
+    work.receipts.append(_receipt(_append(work.connection, event)))
+
+
+def _append(connection: Connection[Any], event: NewEvent) -> Outcome:
+    [outcome] = Writer().append(connection, [Keyed(event)])
+    return outcome
+
+
+def _receipt(outcome: Outcome) -> Receipt:
+    """Raises LookupError where the event is not in the ledger."""
+    if isinstance(outcome, Stored | Duplicate):
+        return outcome.receipt
+    raise LookupError(f"The platform's own event was not stored: {type(outcome).__name__}.")

@@ -1,0 +1,145 @@
+"""Exports made without a database, honest ones and every kind of forgery, and both verifiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import orjson
+
+from infra.plumbing import verify as alone
+from infra.plumbing.ledger.checkpoint import Checkpoint, sign_checkpoint
+from infra.plumbing.ledger.entries import Counts, manifest, write_line
+from infra.plumbing.ledger.format import NO_LEAF, Frontier, Header, leaf_hash, pack_header
+from infra.plumbing.ledger.note import KeyMalformed, VerifierKey, parse_keys, public_key_of
+from infra.plumbing.ledger.verifying import NotTheLog, verify_export
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SEED = bytes(range(32))
+THIEVES_SEED = bytes(range(1, 33))
+ORIGIN = f"rapport/{UUID(int=1)}"
+KEY = str(VerifierKey(ORIGIN, public_key_of(SEED)))
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One event; `whole` is False where its body was dropped."""
+
+    header: Header
+    body: bytes
+    whole: bool = True
+
+    @property
+    def digest(self) -> bytes:
+        return sha256(self.body).digest()
+
+    @property
+    def leaf(self) -> bytes:
+        return leaf_hash(pack_header(self.header), self.digest)
+
+
+def history(events: int, streams: int = 4) -> list[Item]:
+    """An honest log: `events` of `streams` customers in turn, each third body dropped."""
+    items: list[Item] = []
+    for number in range(events):
+        header = Header(
+            stream=UUID(int=number % streams + 1),
+            version=1,
+            previous_leaf=NO_LEAF,
+            source="shop",
+            event_id=f"e-{number}",
+            type="note.taken",
+            schema="1-0-0",
+            occurred_at=START + timedelta(days=number),
+            recorded_at=START + timedelta(days=number, minutes=1),
+            key_id=f"{number % streams}/1",
+        )
+        body = orjson.dumps({"data": {"text": f"hello {number}"}})
+        items.append(Item(header, body, whole=number % 3 != 2))
+    return relinked(items)
+
+
+def relinked(items: Sequence[Item]) -> list[Item]:
+    """The same events with versions and previous leaves that fit together again."""
+    last: dict[UUID, tuple[int, bytes]] = {}
+    found: list[Item] = []
+    for item in items:
+        version, leaf = last.get(item.header.stream, (0, NO_LEAF))
+        header = replace(item.header, version=version + 1, previous_leaf=leaf)
+        linked = replace(item, header=header)
+        last[header.stream] = (header.version, linked.leaf)
+        found.append(linked)
+    return found
+
+
+def checkpoint_of(items: Sequence[Item], seed: bytes = SEED, origin: str = ORIGIN) -> bytes:
+    """The signed checkpoint of these events."""
+    tree = Frontier()
+    for item in items:
+        tree.push(item.leaf)
+    return sign_checkpoint(Checkpoint(origin, len(items), tree.root()), seed).encode()
+
+
+def line_of(item: Item, position: int) -> bytes:
+    header = pack_header(item.header)
+    content = item.body if item.whole else item.digest
+    return write_line(position, header, content, item.leaf, whole=item.whole)
+
+
+def write_export(folder: Path, items: Sequence[Item], note: bytes | None = None) -> Path:
+    """An export of `items` in a new `folder`; `note` is its checkpoint, else an honest one."""
+    note = checkpoint_of(items) if note is None else note
+    lines = [line_of(item, position) for position, item in enumerate(items, 1)]
+    return write_files(folder, items, lines, note)
+
+
+def write_files(folder: Path, items: Sequence[Item], lines: Sequence[bytes], note: bytes) -> Path:
+    """Lines as given, and a manifest that fits them."""
+    folder.mkdir()
+    text = b"".join(lines)
+    counts = Counts(
+        events=len(items),
+        bodies=sum(item.whole for item in items),
+        streams=len({item.header.stream for item in items}),
+    )
+    (folder / "entries.ndjson").write_bytes(text)
+    (folder / "checkpoint").write_bytes(note)
+    (folder / "manifest.json").write_bytes(manifest(ORIGIN, counts, note, sha256(text).digest()))
+    return folder
+
+
+def verdict(folder: Path, *, kept: Path | None = None, key: Path | None = None) -> str:
+    """What both verifiers say: PASS, or where the fault is. That they agree is asserted."""
+    ours, theirs = packaged(folder, kept, key), standing_alone(folder, kept, key)
+    assert ours == theirs, (ours, theirs)
+    return ours
+
+
+def packaged(folder: Path, kept: Path | None, key: Path | None) -> str:
+    try:
+        keys = parse_keys(key.read_text("utf-8")) if key else []
+        verify_export(folder, kept=kept.read_bytes() if kept else None, keys=keys)
+    except NotTheLog as bad:
+        return bad.where
+    except KeyMalformed:
+        return "public key"
+    except (OSError, UnicodeDecodeError) as error:
+        return type(error).__name__
+    return "PASS"
+
+
+def standing_alone(folder: Path, kept: Path | None, key: Path | None) -> str:
+    try:
+        alone.verify(folder, kept, key)
+    except alone.Bad as bad:
+        return str(bad.args[0])
+    except (OSError, UnicodeDecodeError) as error:
+        return type(error).__name__
+    return "PASS"

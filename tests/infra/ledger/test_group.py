@@ -1,0 +1,121 @@
+"""Callers at the same time share a transaction; each gets its own answers, or its own failure."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.plumbing.ledger.answers import Fenced, Stored
+from infra.plumbing.ledger.errors import LedgerBusy
+from infra.plumbing.ledger.group import MAX_TOGETHER, MAX_WAITING, GroupCommit
+from infra.plumbing.ledger.keyed import Keyed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conftest import MakeEvent
+
+    from infra.plumbing.ledger.answers import Outcome
+    from infra.plumbing.ledger.ledger import Ledger
+
+CALLERS = 32
+EACH = 10
+
+
+class Slow:
+    """Work whose first round waits to be let go, so that others gather behind it."""
+
+    def __init__(self) -> None:
+        self.rounds: list[int] = []
+        self.begun = Event()
+        self.go = Event()
+        self.broken = False
+
+    def __call__(self, events: Sequence[Keyed]) -> list[Outcome]:
+        self.rounds.append(len(events))
+        self.begun.set()
+        assert self.go.wait(10)
+        if self.broken and len(self.rounds) > 1:
+            raise LedgerBusy
+        return [Fenced(keyed.event.stream) for keyed in events]
+
+
+def wait_until_waiting(group: GroupCommit, events: int) -> None:
+    while group.waiting < events:
+        Event().wait(0.001)
+
+
+def gathered(slow: Slow, batches: Sequence[Sequence[Keyed]]) -> list[Any]:
+    """The answers or failures of a first caller and of all who came while it was at work."""
+    group = GroupCommit(slow)
+    with ThreadPoolExecutor(len(batches)) as pool:
+        calls = [pool.submit(group.append, batches[0])]
+        assert slow.begun.wait(10)
+        for number, batch in enumerate(batches[1:], start=1):
+            calls.append(pool.submit(group.append, batch))
+            wait_until_waiting(group, sum(len(each) for each in batches[1 : number + 1]))
+        slow.go.set()
+        return [call.exception(10) or call.result() for call in calls]
+
+
+def test_who_comes_meanwhile_shares_the_next_round_and_gets_its_own_answers(
+    make_event: MakeEvent,
+) -> None:
+    slow = Slow()
+    batches = [[Keyed(make_event()) for _ in range(size)] for size in (1, 2, 3, 1)]
+    answers = gathered(slow, batches)
+    assert slow.rounds == [1, 6]
+    for batch, answer in zip(batches, answers, strict=True):
+        assert answer == [Fenced(keyed.event.stream) for keyed in batch]
+
+
+def test_a_round_has_a_bound_and_no_batch_is_split(make_event: MakeEvent) -> None:
+    slow = Slow()
+    one = Keyed(make_event())
+    gathered(slow, [[one], [one] * MAX_TOGETHER, [one] * 600, [one] * 500, [one] * 400])
+    assert slow.rounds == [1, MAX_TOGETHER, 600, 900]
+
+
+def test_a_failed_round_fails_its_callers_and_nobody_else(make_event: MakeEvent) -> None:
+    slow = Slow()
+    slow.broken = True
+    one = Keyed(make_event())
+    first, second, third = gathered(slow, [[one], [one], [one]])
+    assert first == [Fenced(one.event.stream)]
+    assert isinstance(second, LedgerBusy)
+    assert isinstance(third, LedgerBusy)
+
+
+def test_too_many_waiting_are_told_to_come_back(make_event: MakeEvent) -> None:
+    slow = Slow()
+    one = Keyed(make_event())
+    group = GroupCommit(slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(group.append, [one])
+        assert slow.begun.wait(10)
+        second = pool.submit(group.append, [one] * MAX_WAITING)
+        wait_until_waiting(group, MAX_WAITING)
+        with pytest.raises(LedgerBusy, match="Try again in a moment"):
+            group.append([one])
+        slow.go.set()
+        assert (len(first.result(10)), len(second.result(10))) == (1, MAX_WAITING)
+
+
+def test_many_threads_share_transactions_in_the_real_ledger(
+    ledger: Ledger, make_event: MakeEvent
+) -> None:
+    def emit(_: int) -> list[Outcome]:
+        return [outcome for _ in range(EACH) for outcome in ledger.append([make_event()])]
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        answers = [outcome for answer in pool.map(emit, range(CALLERS)) for outcome in answer]
+    positions = {answer.receipt.position for answer in answers if isinstance(answer, Stored)}
+    assert positions == set(range(1, CALLERS * EACH + 1))
+    with ledger.recorder.datastore.get_connection() as connection:
+        query = "SELECT count(DISTINCT xmin::text) AS transactions FROM ledger.events"
+        row = connection.execute(query).fetchone()
+    assert row is not None
+    assert 1 <= row["transactions"] < CALLERS * EACH / 2

@@ -1,0 +1,107 @@
+"""`rapport retention apply`: counts, asks, drops, and is refused to who does not own the log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import orjson
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from infra.plumbing.errors import DatabaseRefused
+from infra.plumbing.ledger.answers import NewEvent
+from infra.plumbing.ledger.ledger import Ledger
+from rapport.cli import build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typer.testing import Result
+
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
+BODY = b'{"data":{"text":"The parcel never came."}}'
+
+
+@pytest.fixture(autouse=True)
+def _platform(
+    conninfo: str, owner_conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database with two old complaints, a young one and an old promise."""
+    monkeypatch.setenv("RAPPORT_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", conninfo)
+    monkeypatch.setenv("RAPPORT_DATABASE_OWNER_URL", owner_conninfo)
+    told = [
+        ("complaint.opened", LONG_AGO),
+        ("complaint.opened", LONG_AGO),
+        ("complaint.opened", datetime.now(UTC)),
+        ("promise.made", LONG_AGO),
+    ]
+    with Ledger.open(conninfo, connections=1) as ledger:
+        ledger.append(
+            [
+                NewEvent(uuid4(), "shop", f"e-{number}", kind, "1-0-0", at, BODY, bytes(32))
+                for number, (kind, at) in enumerate(told)
+            ]
+        )
+
+
+def run(*words: str, answer: str = "") -> Result:
+    return CliRunner().invoke(build(), ["retention", "apply", *words], input=answer)
+
+
+def left(conninfo: str) -> list[Any]:
+    with psycopg.connect(conninfo) as connection:
+        query = "SELECT body IS NOT NULL FROM ledger.events ORDER BY position"
+        return [there for (there,) in connection.execute(query)]
+
+
+def test_a_dry_run_says_what_is_past_its_class_and_changes_nothing(conninfo: str) -> None:
+    done = run("--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "conversation  complaint.opened" in done.stdout
+    assert "2 bodies are past their retention. Nothing was changed." in done.stdout
+    assert left(conninfo) == [True, True, True, True]
+
+
+def test_it_asks_first_and_takes_no_for_an_answer(conninfo: str) -> None:
+    assert run(answer="n\n").exit_code == 1
+    assert left(conninfo) == [True, True, True, True]
+
+
+def test_said_yes_it_drops_what_is_past_its_class_and_once_more_finds_nothing(
+    conninfo: str,
+) -> None:
+    done = run(answer="y\n")
+    assert done.exit_code == 0, done.output
+    assert "2 bodies were dropped" in done.stdout
+    assert left(conninfo) == [False, False, True, True]
+    assert "Nothing is past its retention." in run("--yes").stdout
+
+
+def test_as_json_it_tells_the_same(conninfo: str) -> None:
+    done = run("--yes", "--json")
+    assert orjson.loads(done.stdout) == {
+        "dropped": 2,
+        "items": [
+            {
+                "type": "complaint.opened",
+                "class": "conversation",
+                "events": 2,
+                "bytes": 2 * len(BODY),
+            }
+        ],
+    }
+    assert left(conninfo) == [False, False, True, True]
+
+
+def test_who_does_not_own_the_database_is_told_how(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAPPORT_DATABASE_OWNER_URL")
+    done = run("--yes")
+    assert isinstance(done.exception, DatabaseRefused)
+    assert "RAPPORT_DATABASE_OWNER_URL" in str(done.exception)
+    assert left(conninfo) == [True, True, True, True]
