@@ -16,7 +16,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from psycopg.conninfo import conninfo_to_dict
 
 from infra.plumbing.ledger import rows
-from infra.plumbing.ledger.answers import NewEvent, Receipt, Stored
+from infra.plumbing.ledger.answers import NewEvent, Stored
 from infra.plumbing.ledger.format import microseconds
 from infra.plumbing.ledger.keyed import Keyed
 from infra.plumbing.ledger.ledger import Ledger
@@ -156,10 +156,8 @@ class RawCopy:
         packed = [rows.START]
         for keyed in map(Keyed, ours(events)):
             self._position += 1
-            receipt = Receipt(
-                keyed.event.stream, self._position, self._position, sha256(keyed.digest).digest()
-            )
-            packed.append(rows.pack_row(keyed, receipt, microseconds(START)))
+            place = (self._position, self._position, microseconds(START))
+            packed.append(rows.pack_row(keyed, *place, sha256(keyed.digest).digest()))
         return b"".join((*packed, rows.END))
 
     def append(self, parts: Sequence[bytes]) -> None:

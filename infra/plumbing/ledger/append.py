@@ -1,7 +1,7 @@
 """The ledger's one writer in this process: appends under the head lock, remembering what it wrote.
 
 One event is one call of `ledger.append_one`, a single round trip. Several take three steps: lock
-and look, COPY (which the server reads while the next rows are hashed here), move the head and
+and look, COPY (the server stores some rows while the next are hashed here), move the head and
 commit. Positions are dense and in commit order because the head row is locked from the first step
 to the commit.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -25,13 +26,8 @@ from psycopg.rows import tuple_row
 from infra.plumbing.ledger import rows
 from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
 from infra.plumbing.ledger.errors import WrongVersion
-from infra.plumbing.ledger.format import (
-    NO_LEAF,
-    Frontier,
-    join_header,
-    leaf_hash,
-    microseconds,
-)
+from infra.plumbing.ledger.format import NO_LEAF, Frontier, event_key, join_header, microseconds
+from infra.plumbing.ledger.keyed import Keyed
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
     from psycopg import Connection, Cursor
 
     from infra.plumbing.ledger.answers import NewEvent, Outcome
-    from infra.plumbing.ledger.keyed import Keyed
 
 CHANNEL = "rapport_ledger"
 """NOTIFY channel; one empty message for each transaction that appended."""
@@ -59,17 +54,19 @@ _ONCE = "events_source_event_id"
 Last = tuple[int, bytes]
 """A stream's last version and its leaf."""
 
-
-_NOTHING: Final[tuple[set[UUID], dict[UUID, Last]]] = (set(), {})
+_NOTHING: Final[tuple[set[bytes], dict[bytes, Last]]] = (set(), {})
 
 
 @dataclass(slots=True)
 class _Memory:
-    """What this process wrote last: true while the head has this size and no fence is newer."""
+    """What this process wrote last, by the stream's bytes: true while the head has this size.
+
+    And while no fence is newer.
+    """
 
     size: int = -1
     newest_fence: int = -1
-    last: dict[UUID, Last] = field(default_factory=dict[UUID, Last])
+    last: dict[bytes, Last] = field(default_factory=dict[bytes, Last])
 
 
 @dataclass(slots=True)
@@ -78,11 +75,12 @@ class _Ground:
 
     frontier: Frontier
     recorded_at: datetime
-    recorded_us: int
-    last: dict[UUID, Last]
-    fenced: set[UUID]
+    last: dict[bytes, Last]
+    fenced: set[bytes]
     known: dict[bytes, Known]
-    placed: list[tuple[Keyed, Receipt]] = field(default_factory=list[tuple["Keyed", Receipt]])
+    placed: dict[bytes, Known] = field(default_factory=dict[bytes, Known])
+    leaves: list[bytes] = field(default_factory=list[bytes])
+    outcomes: list[Outcome] = field(default_factory=list["Outcome"])
 
 
 class Writer:
@@ -94,7 +92,7 @@ class Writer:
         self._memory = _Memory()
 
     def append(
-        self, connection: Connection[Any], events: Sequence[Keyed], *, repeated: bool = False
+        self, connection: Connection[Any], events: Sequence[NewEvent], *, repeated: bool = False
     ) -> list[Outcome]:
         """Append `events` in order and answer one outcome each, all in one transaction.
 
@@ -104,6 +102,7 @@ class Writer:
 
         Raises:
             WrongVersion: a stream is not at the expected version; nothing was written.
+            FormatError: an event does not fit the format; nothing was written.
             psycopg.Error: what PostgreSQL or the connection says; before the commit nothing was
                 written, at the commit the outcome is unknown.
         """
@@ -111,7 +110,7 @@ class Writer:
             return []
         with self._turn:
             if len(events) == 1:
-                return [self._append_one(connection, events[0], repeated=repeated)]
+                return [self._append_one(connection, Keyed(events[0]), repeated=repeated)]
             ask = repeated or len(events) <= FEW
             try:
                 return self._append(connection, events, ask=ask, repeated=repeated)
@@ -141,16 +140,15 @@ class Writer:
         """One event followed what is remembered: go on from it."""
         if self._memory.size == receipt.position - 1:
             self._memory.size = receipt.position
-            self._memory.last[receipt.stream] = (receipt.version, receipt.leaf)
+            self._memory.last[receipt.stream.bytes] = (receipt.version, receipt.leaf)
 
     def _append(
-        self, connection: Connection[Any], events: Sequence[Keyed], *, ask: bool, repeated: bool
+        self, connection: Connection[Any], events: Sequence[NewEvent], *, ask: bool, repeated: bool
     ) -> list[Outcome]:
         memory, self._memory = self._memory, _Memory()  # forgotten unless all goes well
         try:
             ground = _look(connection, memory, events, ask=ask)
-            outcomes = [_place(ground, keyed, repeated=repeated) for keyed in events]
-            _write(connection, ground)
+            _write(connection, ground, _place(ground, events, repeated=repeated))
         except BaseException:
             if not connection.closed:
                 connection.rollback()
@@ -158,25 +156,24 @@ class Writer:
         memory.size = ground.frontier.size
         if len(memory.last) <= STREAMS_REMEMBERED:
             self._memory = memory
-        return outcomes
+        return ground.outcomes
 
 
 def _look(
-    connection: Connection[Any], memory: _Memory, events: Sequence[Keyed], *, ask: bool
+    connection: Connection[Any], memory: _Memory, events: Sequence[NewEvent], *, ask: bool
 ) -> _Ground:
     """The first round trip. Each statement sees what is committed once the lock is held."""
-    streams = {keyed.event.stream for keyed in events}
+    streams = {event.stream.bytes for event in events}
     strange = [stream for stream in streams if stream not in memory.last]
-    with connection.pipeline(), _cursors(connection, 5) as (head, fence, fenced, last, known):
-        connection.execute(b"BEGIN")
-        head.execute(SQL["lock_head"], prepare=True)
-        fence.execute(SQL["newest_fence"], prepare=True)
-        if strange:
-            fenced.execute(SQL["fenced"], [strange], prepare=True)
-            last.execute(SQL["last"], [strange], prepare=True)
-        if ask:
-            keys = [UUID(bytes=keyed.key) for keyed in events]
-            known.execute(SQL["known"], [keys], prepare=True)
+    with _cursors(connection, 5) as (head, fence, fenced, last, known):
+        with connection.pipeline():  # what comes back is read behind it: one round trip
+            connection.execute(b"BEGIN")
+            head.execute(SQL["lock_head"], prepare=True)
+            fence.execute(SQL["newest_fence"], prepare=True)
+            _ask_ends(strange, fenced, last)
+            if ask:
+                keys = rows.Uuids([event_key(event.source, event.event_id) for event in events])
+                known.execute(SQL["known"], [keys], prepare=True)
         size, frontier, recorded_at = _one(head)
         (newest_fence,) = _one(fence)
         there = known_by_key(known) if ask else {}
@@ -184,64 +181,83 @@ def _look(
     if (memory.size, memory.newest_fence) != (size, newest_fence):
         memory.last.clear()
         memory.newest_fence = newest_fence
-        if len(strange) < len(streams):
+        if len(strange) < len(streams):  # what was remembered of the others is stale
             found = _look_up(connection, list(streams))
     closed, ends = found
     memory.last.update(ends)
-    edge = Frontier(size, frontier)
-    return _Ground(edge, recorded_at, microseconds(recorded_at), memory.last, closed, there)
+    return _Ground(Frontier(size, frontier), recorded_at, memory.last, closed, there)
 
 
 def _look_up(
-    connection: Connection[Any], streams: list[UUID]
-) -> tuple[set[UUID], dict[UUID, Last]]:
-    """Which of `streams` are fenced, and where the others end: what was remembered is stale."""
-    with connection.pipeline(), _cursors(connection, 2) as (fenced, last):
-        fenced.execute(SQL["fenced"], [streams], prepare=True)
-        last.execute(SQL["last"], [streams], prepare=True)
+    connection: Connection[Any], streams: list[bytes]
+) -> tuple[set[bytes], dict[bytes, Last]]:
+    """Which of `streams` are fenced, and where the others end."""
+    with _cursors(connection, 2) as (fenced, last):
+        with connection.pipeline():
+            _ask_ends(streams, fenced, last)
         return _ends(fenced, last)
 
 
-def _ends(fenced: Cursor[Any], last: Cursor[Any]) -> tuple[set[UUID], dict[UUID, Last]]:
+def _ask_ends(streams: list[bytes], fenced: Cursor[Any], last: Cursor[Any]) -> None:
+    if streams:
+        asked = [rows.Uuids(streams)]
+        fenced.execute(SQL["fenced"], asked, prepare=True)
+        last.execute(SQL["last"], asked, prepare=True)
+
+
+def _ends(fenced: Cursor[Any], last: Cursor[Any]) -> tuple[set[bytes], dict[bytes, Last]]:
     closed = {stream for (stream,) in fenced}
     ends = {stream: (version, leaf) for stream, version, leaf in last if stream not in closed}
     return closed, ends
 
 
-def known_by_key(rows: Iterable[tuple[Any, ...]]) -> dict[bytes, Known]:
+def known_by_key(found: Iterable[tuple[Any, ...]]) -> dict[bytes, Known]:
     """What the statement `known` found, by event key."""
     return {
-        key.bytes: Known(Receipt(stream, version, position, leaf), mac, digest)
-        for key, stream, version, position, leaf, mac, digest in rows
+        key: Known(Receipt(stream, version, position, leaf), mac, digest)
+        for key, stream, version, position, leaf, mac, digest in found
     }
 
 
-def _place(ground: _Ground, keyed: Keyed, *, repeated: bool) -> Outcome:
-    """Give one event its version, position and leaf, or say why not."""
-    known = ground.known.get(keyed.key)
-    if known is not None:
-        return _again(known, keyed, repeated=repeated)
-    event = keyed.event
-    stream = event.stream
-    if stream in ground.fenced:
-        return Fenced(stream)
-    version, previous = _next_version(event, ground.last.get(stream))
-    header = join_header(
-        keyed.stream,
-        version,
-        previous,
-        keyed.names,
-        keyed.occurred_at,
-        ground.recorded_us,
-        keyed.key_id,
-    )
-    leaf = leaf_hash(header, keyed.digest)
-    ground.frontier.push(leaf)
-    receipt = Receipt(stream, version, ground.frontier.size, leaf)
-    ground.last[stream] = (version, leaf)
-    ground.known[keyed.key] = Known(receipt, event.content_mac, keyed.digest)
-    ground.placed.append((keyed, receipt))
-    return Stored(receipt)
+def _place(ground: _Ground, events: Sequence[NewEvent], *, repeated: bool) -> Generator[bytes]:
+    """Give each event its version, position and leaf, or say why not; the rows to COPY, in parts.
+
+    The outcomes and leaves are added to `ground`. All is done once the head is locked, since the
+    server stores the rows before at the same time and takes as long.
+    """
+    last, leaves, outcomes, placed = ground.last, ground.leaves, ground.outcomes, ground.placed
+    position, recorded_at = ground.frontier.size, microseconds(ground.recorded_at)
+    for start in range(0, len(events), COPY_ROWS):
+        packed: list[bytes] = []
+        for event in events[start : start + COPY_ROWS]:
+            keyed = Keyed(event)
+            if told := _told(ground, keyed, repeated=repeated):
+                outcomes.append(told)
+                continue
+            stream = keyed.stream
+            version, previous = _next_version(event, last.get(stream))
+            header = join_header(
+                stream, version, previous, keyed.names, keyed.occurred_at, recorded_at, keyed.key_id
+            )
+            leaf = sha256(b"\x00" + header + keyed.digest).digest()
+            position += 1
+            last[stream] = (version, leaf)
+            leaves.append(leaf)
+            receipt = Receipt(event.stream, version, position, leaf)
+            outcomes.append(Stored(receipt))
+            placed[keyed.key] = Known(receipt, event.content_mac, keyed.digest)
+            packed.append(rows.pack_row(keyed, position, version, recorded_at, leaf))
+        if packed:
+            yield b"".join(packed)
+
+
+def _told(ground: _Ground, keyed: Keyed, *, repeated: bool) -> Outcome | None:
+    """The answer to an event that is there already, or whose stream takes no more."""
+    if keyed.key in ground.known:
+        return _again(ground.known[keyed.key], keyed, repeated=repeated)
+    if keyed.key in ground.placed:
+        return ground.placed[keyed.key].against(keyed.event.content_mac)
+    return Fenced(keyed.event.stream) if keyed.stream in ground.fenced else None
 
 
 def _again(known: Known, keyed: Keyed, *, repeated: bool) -> Outcome:
@@ -263,27 +279,23 @@ def _next_version(event: NewEvent, last: Last | None) -> Last:
     return last[0] + 1, last[1]
 
 
-def _write(connection: Connection[Any], ground: _Ground) -> None:
-    """Insert what was placed, move the head, tell the readers and commit."""
-    if not ground.placed:
+def _write(connection: Connection[Any], ground: _Ground, parts: Generator[bytes]) -> None:
+    """Insert what is placed, move the head, tell the readers and commit."""
+    first = next(parts, None)
+    if first is None:
         connection.execute(b"COMMIT")
         return
-    _copy(connection, ground)
     edge = ground.frontier
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.write(rows.START + first)
+        for part in parts:
+            copy.write(part)
+        edge.extend(ground.leaves)  # while the server stores the last rows
+        copy.write(rows.END)
     with connection.pipeline():
         moved = (edge.size, edge.packed(), ground.recorded_at)
         connection.execute(SQL["move_head"], moved, prepare=True)
         connection.execute(b"COMMIT")
-
-
-def _copy(connection: Connection[Any], ground: _Ground) -> None:
-    recorded_us = ground.recorded_us
-    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        copy.write(rows.START)
-        for start in range(0, len(ground.placed), COPY_ROWS):
-            some = ground.placed[start : start + COPY_ROWS]
-            copy.write(b"".join(rows.pack_row(keyed, at, recorded_us) for keyed, at in some))
-        copy.write(rows.END)
 
 
 def _one_event(keyed: Keyed) -> tuple[Any, ...]:

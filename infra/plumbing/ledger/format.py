@@ -60,9 +60,10 @@ def encode_text(value: str) -> bytes:
         FormatError: it does not fit.
     """
     encoded = value.encode()
-    if len(encoded) > MAX_TEXT_BYTES:
-        raise FormatError(f"A header text has {len(encoded)} bytes; at most {MAX_TEXT_BYTES} fit.")
-    return _LENGTH.pack(len(encoded)) + encoded
+    length = len(encoded)
+    if length > MAX_TEXT_BYTES:
+        raise FormatError(f"A header text has {length} bytes; at most {MAX_TEXT_BYTES} fit.")
+    return length.to_bytes(2) + encoded
 
 
 def join_header(  # noqa: PLR0913, PLR0917 - the parts of a header, in the order they stand in it
@@ -149,9 +150,9 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-def event_key(source: str, event_id: str) -> UUID:
+def event_key(source: str, event_id: str) -> bytes:
     """The narrow unique key of (source, event id): 16 bytes of a SHA-256 over both."""
-    return UUID(bytes=key_of(encode_text(source) + encode_text(event_id)))
+    return key_of(encode_text(source) + encode_text(event_id))
 
 
 def key_of(named: bytes) -> bytes:
@@ -186,9 +187,18 @@ class Frontier:
         self.size += 1
 
     def extend(self, leaves: Sequence[bytes]) -> None:
-        """Add leaves in order."""
-        for leaf in leaves:
-            self.push(leaf)
+        """Add leaves in order: level by level, which costs less than one after the other."""
+        nodes, size, kept = list(leaves), self.size, list[bytes]()
+        self.size += len(nodes)
+        while nodes:
+            if size & 1:
+                nodes.insert(0, self._peaks.pop())
+            if len(nodes) & 1:
+                kept.append(nodes.pop())
+            pairs = zip(nodes[::2], nodes[1::2], strict=True)
+            nodes = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+            size >>= 1
+        self._peaks.extend(reversed(kept))
 
     def packed(self) -> bytes:
         """The subtree roots joined, as the head row keeps them."""

@@ -2,14 +2,16 @@
 
 There is no thread of its own. Whoever finds nobody at work takes everything that waits, its own
 events included, appends it in one transaction and hands the answers out; then the first who came
-meanwhile takes the next turn. The wait is bounded by one transaction, the queue by MAX_WAITING.
+meanwhile takes the next turn. Before it begins it waits a moment for as many callers as shared the
+last turn: those who were just answered are likely to come again. A wait is bounded by one
+transaction and that moment, the queue by MAX_WAITING.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
-from threading import Event, Lock
+from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from infra.plumbing.ledger.errors import LedgerBusy
@@ -17,19 +19,21 @@ from infra.plumbing.ledger.errors import LedgerBusy
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from infra.plumbing.ledger.answers import Outcome
-    from infra.plumbing.ledger.keyed import Keyed
+    from infra.plumbing.ledger.answers import NewEvent, Outcome
 
 MAX_TOGETHER = 1_000
 """Events in one shared transaction, at most; a caller's own batch is never split."""
 MAX_WAITING = 20_000
 """Events that may wait for their turn; beyond, a caller is told to come back."""
+MOMENT_SECONDS = 0.000_5
+"""How long a turn waits for others at most; less than the flush that they then share."""
 
 
 @dataclass(slots=True)
 class _Caller:
-    events: Sequence[Keyed]
-    woken: Event = field(default_factory=Event)
+    events: Sequence[NewEvent]
+    turn: Lock
+    """Held until the caller's answers are there, or it is to lead."""
     leads: bool = False
     answers: list[Outcome] | None = None
     failure: BaseException | None = None
@@ -38,27 +42,35 @@ class _Caller:
 class GroupCommit:
     """Lets many threads append through one `work`; safe for all of them."""
 
-    def __init__(self, work: Callable[[Sequence[Keyed]], list[Outcome]]) -> None:
-        """`work` appends events in one transaction and answers each, in order."""
+    def __init__(self, work: Callable[[Sequence[NewEvent]], list[Outcome]]) -> None:
+        """`work` appends events in one transaction and answers each, in order.
+
+        LedgerBusy from it is everybody's. After anything else that it raises nothing was written;
+        each caller's events are then appended alone, since the failure is only one caller's own.
+        """
         self._work = work
         self._lock = Lock()
         self._queue: deque[_Caller] = deque()
         self._waiting = 0
         self._at_work = False
+        self._shared_last = 1
+        self._all_here: Lock | None = None
 
     @property
     def waiting(self) -> int:
         """How many events wait for a turn just now."""
         return self._waiting
 
-    def append(self, events: Sequence[Keyed]) -> list[Outcome]:
+    def append(self, events: Sequence[NewEvent]) -> list[Outcome]:
         """Append `events`, together with whatever else waits; one outcome each, in order.
 
         Raises:
-            LedgerBusy: too much is waiting; nothing was taken.
-            Exception: what `work` raised for the transaction these events were in.
+            LedgerBusy: too much is waiting, and nothing was taken; or `work` says so.
+            Exception: what `work` raised for these events.
         """
-        caller = _Caller(events)
+        turn = Lock()
+        turn.acquire()
+        caller = _Caller(events, turn)
         with self._lock:
             if self._waiting and self._waiting + len(events) > MAX_WAITING:
                 raise LedgerBusy("Too many events wait to be recorded. Try again in a moment.")
@@ -66,8 +78,11 @@ class GroupCommit:
             self._queue.append(caller)
             caller.leads = not self._at_work
             self._at_work = True
+            if self._all_here is not None and len(self._queue) >= self._shared_last:
+                self._all_here.release()
+                self._all_here = None
         if not caller.leads:
-            caller.woken.wait()
+            turn.acquire()
         if caller.leads:
             self._lead()
         if caller.failure is not None:
@@ -76,12 +91,12 @@ class GroupCommit:
 
     def _lead(self) -> None:
         """Work on what waits, our own first of all, then pass the turn on."""
+        self._wait_a_moment()
         callers = self._take()
         try:
-            self._share(callers)
-        except BaseException as failure:  # noqa: BLE001 - handed to every caller it concerns
-            for caller in callers:
-                caller.failure = failure
+            if not self._share(callers):
+                for caller in callers:
+                    self._share([caller])
         finally:
             with self._lock:
                 heir = self._queue[0] if self._queue else None
@@ -89,9 +104,19 @@ class GroupCommit:
                 if heir is not None:
                     heir.leads = True
         for caller in callers:
-            caller.woken.set()
+            caller.turn.release()
         if heir is not None:
-            heir.woken.set()
+            heir.turn.release()
+
+    def _wait_a_moment(self) -> None:
+        with self._lock:
+            if len(self._queue) >= self._shared_last:
+                return
+            all_here = self._all_here = Lock()
+            all_here.acquire()
+        all_here.acquire(timeout=MOMENT_SECONDS)
+        with self._lock:
+            self._all_here = None
 
     def _take(self) -> list[_Caller]:
         with self._lock:
@@ -101,11 +126,21 @@ class GroupCommit:
                 callers.append(self._queue.popleft())
                 size += len(callers[-1].events)
             self._waiting -= size
+            self._shared_last = len(callers)
             return callers
 
-    def _share(self, callers: Sequence[_Caller]) -> None:
-        outcomes = self._work([keyed for caller in callers for keyed in caller.events])
+    def _share(self, callers: Sequence[_Caller]) -> bool:
+        """Work for `callers` together; False if each is to be worked for alone."""
+        try:
+            outcomes = self._work([event for caller in callers for event in caller.events])
+        except BaseException as failure:  # noqa: BLE001 - handed to every caller it concerns
+            if len(callers) > 1 and not isinstance(failure, LedgerBusy):
+                return False
+            for caller in callers:
+                caller.failure = failure
+            return True
         at = 0
         for caller in callers:
             caller.answers = outcomes[at : at + len(caller.events)]
             at += len(caller.events)
+        return True

@@ -6,7 +6,6 @@ Everything else about the ledger (its library, its SQL, its bytes) stays in this
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
-from uuid import UUID
 
 import orjson
 from eventsourcing.application import Application
@@ -18,6 +17,7 @@ from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap
 from infra.plumbing.ledger.format import event_key
 from infra.plumbing.ledger.persistence import environment
 from infra.plumbing.ledger.recorder import APPLICATION_SOURCE, LedgerRecorder
+from infra.plumbing.ledger.rows import Uuids
 from infra.plumbing.ledger.scan import scan
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
     from typing import Self
+    from uuid import UUID
 
     from infra.plumbing.ledger.answers import Known, NewEvent, Outcome
     from infra.plumbing.ledger.scan import Entry
@@ -75,12 +76,12 @@ class Ledger:
         Raises:
             LedgerBusy: not reachable in time.
         """
-        by_key = {event_key(source, event_id): (source, event_id) for source, event_id in keys}
+        by_key = {event_key(*key): key for key in keys}
         try:
-            rows = self._rows(SQL["known"], [list(by_key)])
+            rows = self._rows(SQL["known"], [Uuids(list(by_key))])
         except (OperationalError, InterfaceError) as error:
             raise LedgerBusy("The ledger could not be reached.") from error
-        return {by_key[UUID(bytes=key)]: known for key, known in known_by_key(rows).items()}
+        return {by_key[key]: known for key, known in known_by_key(rows).items()}
 
     def size(self) -> int:
         """The last position; 0 while the ledger is empty."""

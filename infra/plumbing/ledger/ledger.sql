@@ -7,14 +7,14 @@ SELECT size, frontier, greatest(recorded_at, clock_timestamp()) FROM ledger.head
 SELECT coalesce(max(number), 0) FROM vault.fences
 
 -- name: fenced
-SELECT stream FROM vault.fences WHERE stream = ANY(%b::uuid[])
+SELECT uuid_send(stream) FROM vault.fences WHERE stream = ANY(%b::uuid[])
 
 -- name: known
-SELECT event_key, stream, version, position, leaf, content_mac, body_digest
+SELECT uuid_send(event_key), stream, version, position, leaf, content_mac, body_digest
 FROM ledger.events WHERE event_key = ANY(%b::uuid[])
 
 -- name: last
-SELECT asked.stream, last.version, last.leaf
+SELECT uuid_send(asked.stream), last.version, last.leaf
 FROM unnest(%b::uuid[]) AS asked (stream)
 CROSS JOIN LATERAL (
     SELECT version, leaf FROM ledger.events

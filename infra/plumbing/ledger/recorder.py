@@ -32,7 +32,6 @@ from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent,
 from infra.plumbing.ledger.append import CHANNEL, SQL, Writer
 from infra.plumbing.ledger.errors import LedgerBusy, WrongVersion
 from infra.plumbing.ledger.group import GroupCommit
-from infra.plumbing.ledger.keyed import Keyed
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
@@ -83,20 +82,18 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
         Raises:
             WrongVersion: a stream is not at its expected version; nothing was written.
+            FormatError: an event does not fit the ledger's format; nothing was written.
             LedgerBusy: no connection or no lock in time. An event may have been stored; sending
                 the same event again answers what it was.
         """
-        keyed = [Keyed(event) for event in events]
-        if any(event.expected_version is not None for event in events):
-            return self._append(keyed)  # a decision's failure is nobody else's
-        return self._group.append(keyed) if keyed else []
+        return self._group.append(events) if events else []
 
-    def _append(self, keyed: Sequence[Keyed]) -> list[Outcome]:
+    def _append(self, events: Sequence[NewEvent]) -> list[Outcome]:
         last: Exception | None = None
         for attempt in _attempts():
             try:
                 with self.datastore.get_connection() as connection:
-                    return self._writer.append(connection, keyed, repeated=attempt > 0)
+                    return self._writer.append(connection, events, repeated=attempt > 0)
             except (OperationalError, InterfaceError) as error:
                 if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
                     raise LedgerBusy("The ledger's head lock was not free in time.") from error

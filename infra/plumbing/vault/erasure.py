@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 from psycopg.rows import tuple_row
 
 from infra.plumbing.ledger.append import Writer
-from infra.plumbing.ledger.keyed import Keyed
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def append_behind_fence(connection: Connection[Any], event: NewEvent) -> Outcome
     """
     connection.execute(_SQL["lock_head"])
     connection.execute(_SQL["take_down_fence"], {"stream": event.stream})
-    [outcome] = Writer().append(connection, [Keyed(event)])
+    [outcome] = Writer().append(connection, [event])
     connection.execute(_SQL["fence"], {"stream": event.stream})
     return outcome
 

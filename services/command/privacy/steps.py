@@ -14,7 +14,6 @@ from psycopg.rows import tuple_row
 
 from infra.plumbing.ledger.answers import Duplicate, Stored
 from infra.plumbing.ledger.append import Writer
-from infra.plumbing.ledger.keyed import Keyed
 from infra.plumbing.vault import erasure
 from infra.plumbing.vault.master import KeyGone
 from infra.plumbing.vault.opening import as_received, sealed_values
@@ -223,7 +222,7 @@ def _say(work: Work, stream: UUID, *, in_force: bool) -> None:
 
 
 def _append(connection: Connection[Any], event: NewEvent) -> Outcome:
-    [outcome] = Writer().append(connection, [Keyed(event)])
+    [outcome] = Writer().append(connection, [event])
     return outcome
 
 

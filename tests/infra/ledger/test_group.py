@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.plumbing.ledger.answers import Fenced, Stored
-from infra.plumbing.ledger.errors import LedgerBusy
+from infra.plumbing.ledger.errors import LedgerBusy, WrongVersion
 from infra.plumbing.ledger.group import MAX_TOGETHER, MAX_WAITING, GroupCommit
-from infra.plumbing.ledger.keyed import Keyed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conftest import MakeEvent
 
-    from infra.plumbing.ledger.answers import Outcome
+    from infra.plumbing.ledger.answers import NewEvent, Outcome
     from infra.plumbing.ledger.ledger import Ledger
 
 CALLERS = 32
@@ -34,13 +33,13 @@ class Slow:
         self.go = Event()
         self.broken = False
 
-    def __call__(self, events: Sequence[Keyed]) -> list[Outcome]:
+    def __call__(self, events: Sequence[NewEvent]) -> list[Outcome]:
         self.rounds.append(len(events))
         self.begun.set()
         assert self.go.wait(10)
         if self.broken and len(self.rounds) > 1:
             raise LedgerBusy
-        return [Fenced(keyed.event.stream) for keyed in events]
+        return [Fenced(event.stream) for event in events]
 
 
 def wait_until_waiting(group: GroupCommit, events: int) -> None:
@@ -48,9 +47,11 @@ def wait_until_waiting(group: GroupCommit, events: int) -> None:
         Event().wait(0.001)
 
 
-def gathered(slow: Slow, batches: Sequence[Sequence[Keyed]]) -> list[Any]:
+def gathered(
+    slow: Slow, batches: Sequence[Sequence[NewEvent]], group: GroupCommit | None = None
+) -> list[Any]:
     """The answers or failures of a first caller and of all who came while it was at work."""
-    group = GroupCommit(slow)
+    group = group or GroupCommit(slow)
     with ThreadPoolExecutor(len(batches)) as pool:
         calls = [pool.submit(group.append, batches[0])]
         assert slow.begun.wait(10)
@@ -65,16 +66,16 @@ def test_who_comes_meanwhile_shares_the_next_round_and_gets_its_own_answers(
     make_event: MakeEvent,
 ) -> None:
     slow = Slow()
-    batches = [[Keyed(make_event()) for _ in range(size)] for size in (1, 2, 3, 1)]
+    batches = [[make_event() for _ in range(size)] for size in (1, 2, 3, 1)]
     answers = gathered(slow, batches)
     assert slow.rounds == [1, 6]
     for batch, answer in zip(batches, answers, strict=True):
-        assert answer == [Fenced(keyed.event.stream) for keyed in batch]
+        assert answer == [Fenced(event.stream) for event in batch]
 
 
 def test_a_round_has_a_bound_and_no_batch_is_split(make_event: MakeEvent) -> None:
     slow = Slow()
-    one = Keyed(make_event())
+    one = make_event()
     gathered(slow, [[one], [one] * MAX_TOGETHER, [one] * 600, [one] * 500, [one] * 400])
     assert slow.rounds == [1, MAX_TOGETHER, 600, 900]
 
@@ -82,16 +83,39 @@ def test_a_round_has_a_bound_and_no_batch_is_split(make_event: MakeEvent) -> Non
 def test_a_failed_round_fails_its_callers_and_nobody_else(make_event: MakeEvent) -> None:
     slow = Slow()
     slow.broken = True
-    one = Keyed(make_event())
+    one = make_event()
     first, second, third = gathered(slow, [[one], [one], [one]])
-    assert first == [Fenced(one.event.stream)]
+    assert first == [Fenced(one.stream)]
     assert isinstance(second, LedgerBusy)
     assert isinstance(third, LedgerBusy)
 
 
+def test_one_callers_own_failure_is_nobody_elses(make_event: MakeEvent) -> None:
+    good, wrong, slow = make_event(), make_event(expected_version=7), Slow()
+
+    def work(events: Sequence[NewEvent]) -> list[Outcome]:
+        if wrong in events:
+            raise WrongVersion(wrong.stream, 7, None)
+        return slow(events)
+
+    first, failed, third = gathered(slow, [[good], [wrong], [good]], GroupCommit(work))
+    assert first == third == [Fenced(good.stream)]
+    assert isinstance(failed, WrongVersion)
+    assert slow.rounds == [1, 1]
+
+
+def test_one_caller_after_many_waits_for_them_a_moment_only(make_event: MakeEvent) -> None:
+    slow = Slow()
+    one = make_event()
+    group = GroupCommit(slow)
+    gathered(slow, [[one]] * 5, group=group)
+    assert slow.rounds == [1, 4]
+    assert group.append([one]) == [Fenced(one.stream)]
+
+
 def test_too_many_waiting_are_told_to_come_back(make_event: MakeEvent) -> None:
     slow = Slow()
-    one = Keyed(make_event())
+    one = make_event()
     group = GroupCommit(slow)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(group.append, [one])
