@@ -5,10 +5,12 @@ ALTER TABLE vault.fences ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY U
 -- One event in one round trip: lock, look, place, insert, move the head, tell. The same steps as
 -- infra/plumbing/ledger/append.py takes for many; a test holds both to the same bytes.
 -- `named` and `key_id_field` are header texts, length-prefixed. `expected` null: any version.
+-- `written`: the caller wrote up to there; a ledger that ends before was set back.
 CREATE FUNCTION ledger.append_one(
     of_stream uuid, key uuid, expected bigint, named bytea, key_id_field bytea,
     occurred timestamptz, occurred_us bigint, sent timestamptz, of_source text, of_id text,
     of_type text, of_schema text, of_key_id text, digest bytea, mac bytea, of_body bytea,
+    written bigint,
     OUT answer text, OUT in_stream uuid, OUT at_version bigint, OUT at_position bigint,
     OUT at_leaf bytea, OUT known_mac bytea, OUT known_digest bytea
 ) LANGUAGE plpgsql AS $$
@@ -22,6 +24,7 @@ DECLARE
 BEGIN
     SELECT size, frontier, greatest(recorded_at, clock_timestamp()) AS recorded INTO head
     FROM ledger.head FOR UPDATE;
+    IF head.size < written THEN answer := 'went back'; at_position := head.size; RETURN; END IF;
 
     SELECT 'known', stream, version, position, leaf, content_mac, body_digest
     INTO answer, in_stream, at_version, at_position, at_leaf, known_mac, known_digest

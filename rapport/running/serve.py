@@ -17,6 +17,7 @@ from infra.plumbing.access import Access
 from infra.plumbing.errors import PortTaken
 from infra.plumbing.http import auth, problems
 from infra.plumbing.http.problems import Problem
+from infra.plumbing.ledger.errors import LedgerWentBack
 from infra.plumbing.ledger.probe import Probe
 from services.command.audit.routes import build_router as audit_router
 from services.command.audit.service import Audit
@@ -120,9 +121,12 @@ def _add_health(app: FastAPI, house: House) -> None:
 
     @app.get("/readyz", tags=["operations"], summary="The program can do its work")
     async def readyz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - called by route
+        written = house.ledger.written  # read first: more may be written while we ask
         recorded = await probe.recorded()
         if recorded is None:
             raise Problem("unavailable", "The database does not answer just now. Ask again.")
+        if recorded < written:
+            raise Problem("unavailable", str(LedgerWentBack(recorded, written)))
         return JSONResponse({"status": "ready", "recorded": recorded})
 
 

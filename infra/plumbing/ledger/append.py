@@ -25,7 +25,7 @@ from psycopg.rows import tuple_row
 
 from infra.plumbing.ledger import rows
 from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
-from infra.plumbing.ledger.errors import WrongVersion
+from infra.plumbing.ledger.errors import LedgerWentBack, WrongVersion
 from infra.plumbing.ledger.format import NO_LEAF, Frontier, event_key, join_header, microseconds
 from infra.plumbing.ledger.keyed import Keyed
 from infra.plumbing.queries import Queries
@@ -90,6 +90,8 @@ class Writer:
         """Remember nothing yet."""
         self._turn = Lock()
         self._memory = _Memory()
+        self.written = 0
+        """The last position this writer wrote; the ledger never ends before it."""
 
     def append(
         self, connection: Connection[Any], events: Sequence[NewEvent], *, repeated: bool = False
@@ -102,6 +104,7 @@ class Writer:
 
         Raises:
             WrongVersion: a stream is not at the expected version; nothing was written.
+            LedgerWentBack: the ledger ends before what was written here; nothing was written.
             FormatError: an event does not fit the format; nothing was written.
             psycopg.Error: what PostgreSQL or the connection says; before the commit nothing was
                 written, at the commit the outcome is unknown.
@@ -121,18 +124,21 @@ class Writer:
 
     def _append_one(self, connection: Connection[Any], keyed: Keyed, *, repeated: bool) -> Outcome:
         with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-            cursor.execute(SQL["append_one"], _one_event(keyed), prepare=True)
+            cursor.execute(SQL["append_one"], (*_one_event(keyed), self.written), prepare=True)
             answer, stream, version, position, leaf, mac, digest = _one(cursor)
         match answer:
             case "stored":
                 receipt = Receipt(stream, version, position, leaf)
                 self._remember(receipt)
+                self.written = position
                 return Stored(receipt)
             case "known":
                 known = Known(Receipt(stream, version, position, leaf), mac, digest)
                 return _again(known, keyed, repeated=repeated)
             case "fenced":
                 return Fenced(stream)
+            case "went back":
+                raise LedgerWentBack(position, self.written)
             case _:
                 raise WrongVersion(stream, keyed.event.expected_version or 0, version)
 
@@ -142,18 +148,23 @@ class Writer:
             self._memory.size = receipt.position
             self._memory.last[receipt.stream.bytes] = (receipt.version, receipt.leaf)
 
+    def _refuse_an_older(self, size: int) -> None:
+        if size < self.written:
+            raise LedgerWentBack(size, self.written)
+
     def _append(
         self, connection: Connection[Any], events: Sequence[NewEvent], *, ask: bool, repeated: bool
     ) -> list[Outcome]:
         memory, self._memory = self._memory, _Memory()  # forgotten unless all goes well
         try:
             ground = _look(connection, memory, events, ask=ask)
+            self._refuse_an_older(ground.frontier.size)
             _write(connection, ground, _place(ground, events, repeated=repeated))
         except BaseException:
             if not connection.closed:
                 connection.rollback()
             raise
-        memory.size = ground.frontier.size
+        memory.size = self.written = ground.frontier.size
         if len(memory.last) <= STREAMS_REMEMBERED:
             self._memory = memory
         return ground.outcomes

@@ -3,6 +3,7 @@
 LedgerError
 ├── LedgerGap      a position is missing
 ├── LedgerBusy     not reachable or not lockable in time
+│   └── LedgerWentBack   it ends before what this program wrote
 └── WrongVersion   a stream is not at the version a decision was made on
 """
 
@@ -31,6 +32,20 @@ class LedgerGap(LedgerError):
 
 class LedgerBusy(LedgerError):
     """The ledger could not be reached or locked in time; nothing is known to be stored."""
+
+
+class LedgerWentBack(LedgerBusy):
+    """The ledger ends before what this program wrote; nothing is appended to such a one.
+
+    The next start compares the ledger with the published checkpoints.
+    """
+
+    def __init__(self, size: int, written: int) -> None:
+        """Say where the ledger ends and what was written."""
+        super().__init__(
+            f"The ledger ends at position {size}, and this program wrote up to {written}: the "
+            "database was set back. Stop the program and start it again; it says what to do."
+        )
 
 
 class WrongVersion(LedgerError):

@@ -83,6 +83,11 @@ class Ledger:
             raise LedgerBusy("The ledger could not be reached.") from error
         return {by_key[key]: known for key, known in known_by_key(rows).items()}
 
+    @property
+    def written(self) -> int:
+        """The last position this program wrote; 0 before it wrote any."""
+        return self.recorder.written
+
     def size(self) -> int:
         """The last position; 0 while the ledger is empty."""
         return self.recorder.max_notification_id() or 0

@@ -25,7 +25,7 @@ CROSS JOIN LATERAL (
 SELECT * FROM ledger.append_one(
     %b::uuid, %b::uuid, %b::bigint, %b::bytea, %b::bytea, %b::timestamptz, %b::bigint,
     %b::timestamptz, %b::text, %b::text, %b::text, %b::text, %b::text, %b::bytea, %b::bytea,
-    %b::bytea
+    %b::bytea, %b::bigint
 )
 
 -- name: move_head

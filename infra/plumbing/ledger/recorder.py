@@ -64,6 +64,11 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self._writer = Writer()
         self._group = GroupCommit(self._append)
 
+    @property
+    def written(self) -> int:
+        """The last position this program wrote; 0 before it wrote any."""
+        return self._writer.written
+
     def create_table(self) -> None:
         """Check that the migrations made the ledger; nothing is created here.
 

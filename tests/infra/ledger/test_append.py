@@ -12,12 +12,15 @@ import pytest
 from psycopg import sql
 
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, Receipt, Stored
-from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap, WrongVersion
+from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap, LedgerWentBack, WrongVersion
 from infra.plumbing.ledger.format import NO_LEAF, Frontier, Header, leaf_hash, pack_header
 from infra.plumbing.ledger.ledger import Ledger
+from infra.plumbing.postgres.pool import address
 
 if TYPE_CHECKING:
     from conftest import MakeEvent, Wire
+
+    from infra.plumbing.postgres.supervisor import EmbeddedPostgres
 
 
 def receipt_of(outcome: object) -> Receipt:
@@ -292,3 +295,31 @@ def test_a_commit_is_waited_for_whatever_the_database_says(
     with Ledger.open(conninfo) as ledger:
         for _ in range(3):
             assert ledger.recorder.rows(b"SHOW synchronous_commit", {}) == [("on",)]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_nothing_is_appended_to_a_ledger_that_was_set_back(
+    ledger: Ledger,
+    postgres_server: EmbeddedPostgres,
+    conninfo: str,
+    make_event: MakeEvent,
+    size: int,
+) -> None:
+    ledger.append([make_event() for _ in range(4)])
+    set_back(postgres_server.superuser_conninfo(address(conninfo).dbname), 3)
+    with pytest.raises(LedgerWentBack, match="ends at position 3, and this program wrote up to 4"):
+        ledger.append([make_event() for _ in range(size)])
+    assert ledger.size() == 3
+    with Ledger.open(conninfo) as other:  # a program that starts is told by the checkpoints
+        assert receipt_of(other.append([make_event()])[0]).position == 4
+
+
+def set_back(superuser: str, size: int) -> None:
+    """As a restore from an older backup would leave the ledger."""
+    with psycopg.connect(superuser) as connection:
+        connection.execute("ALTER TABLE ledger.events DISABLE TRIGGER ALL")
+        connection.execute("DELETE FROM ledger.events WHERE position > %s", [size])
+        leaves = connection.execute("SELECT leaf FROM ledger.events ORDER BY position")
+        tree = Frontier()
+        tree.extend([leaf for (leaf,) in leaves])
+        connection.execute("UPDATE ledger.head SET size = %s, frontier = %s", [size, tree.packed()])

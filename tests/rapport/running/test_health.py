@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import replace
+from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import httpx2
 import psycopg
@@ -14,13 +16,16 @@ import pytest
 from anyio import to_thread
 from fastapi.testclient import TestClient
 
+from infra.plumbing.ledger.answers import NewEvent
 from infra.plumbing.postgres.database import Database
+from infra.plumbing.postgres.pool import address
 from rapport.running.house import open_house
 from rapport.running.serve import build_app
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from infra.plumbing.postgres.supervisor import EmbeddedPostgres
     from infra.plumbing.settings import Settings
     from rapport.running.house import House
 
@@ -66,6 +71,23 @@ def test_a_database_that_refuses_makes_us_unready(house: House) -> None:
     gone = database("postgresql://nobody@127.0.0.1:1/nothing")
     with TestClient(build_app(replace(house, database=gone))) as client:
         assert client.get("/readyz").status_code == 503
+
+
+def test_a_ledger_that_was_set_back_makes_us_unready(
+    house: House, postgres_server: EmbeddedPostgres
+) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    event = NewEvent(uuid4(), "shop", "e-1", "note.taken", "1-0-0", at, b"{}", bytes(32))
+    house.ledger.append([event])
+    superuser = postgres_server.superuser_conninfo(address(house.database.conninfo).dbname)
+    with TestClient(build_app(house)) as client:
+        assert client.get("/readyz").json()["recorded"] == 1
+        with psycopg.connect(superuser) as connection:
+            connection.execute("UPDATE ledger.head SET size = 0, frontier = ''")
+        answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert "was set back" in answer.json()["detail"]
 
 
 def test_we_are_alive_though_every_thread_waits_for_the_database(house: House) -> None:
