@@ -30,7 +30,7 @@ from psycopg.rows import tuple_row
 from infra.plumbing.clock import system_clock
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
 from infra.plumbing.ledger.append import CHANNEL, SQL, Writer
-from infra.plumbing.ledger.errors import LedgerBusy, WrongVersion
+from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap, WrongVersion
 from infra.plumbing.ledger.group import GroupCommit
 from infra.plumbing.queries import Queries
 
@@ -151,12 +151,21 @@ class LedgerRecorder(PostgresApplicationRecorder):
         *,
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
-        """The log in order of position, from `start` to `stop`, at most `limit`."""
+        """The log in order of position, from `start` to `stop`, at most `limit`.
+
+        Raises:
+            LedgerGap: all topics are asked for, and the positions are not dense.
+        """
         after = 0 if start is None else start - int(inclusive_of_start)
         window = {"after": after, "stop": stop, "limit": limit, "topics": list(topics) or None}
+        found = self.rows(_SQL["log"], window)
+        if not topics:
+            for expected, (position, *_) in enumerate(found, start=after + 1):
+                if position != expected:
+                    raise LedgerGap(expected - 1, position)
         return [
             Notification(stream, version, topic, bytes(state), position)
-            for position, stream, version, topic, state in self.rows(_SQL["log"], window)
+            for position, stream, version, topic, state in found
         ]
 
     def max_notification_id(self) -> int | None:

@@ -249,6 +249,8 @@ def test_a_reader_stops_loudly_at_a_hole(
     intruder.execute("DELETE FROM ledger.events WHERE position = 2")
     with pytest.raises(LedgerGap, match="After position 1 the ledger goes on at 3"):
         ledger.facts_after(0)
+    with pytest.raises(LedgerGap, match="After position 1 the ledger goes on at 3"):
+        ledger.recorder.select_notifications(1, 10)
 
 
 def test_history_is_cut_by_when_it_happened_was_recorded_or_stood(
