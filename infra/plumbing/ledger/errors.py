@@ -2,7 +2,8 @@
 
 LedgerError
 ├── LedgerGap      a position is missing
-├── LedgerBusy     not reachable or not lockable in time
+├── LedgerBusy     not reachable or not lockable in time; nothing was written
+│   └── OutcomeUnknown   written perhaps: the database was asked to commit and never answered
 └── WrongVersion   a stream is not at the version a decision was made on
 """
 
@@ -30,7 +31,14 @@ class LedgerGap(LedgerError):
 
 
 class LedgerBusy(LedgerError):
-    """The ledger could not be reached or locked in time; nothing is known to be stored."""
+    """The ledger could not be reached or locked in time; this call wrote nothing."""
+
+
+class OutcomeUnknown(LedgerBusy):
+    """The database was asked to commit and never answered: this call may have written, or not.
+
+    Sending the same events again tells: those that were stored are answered as duplicates.
+    """
 
 
 class WrongVersion(LedgerError):
