@@ -96,7 +96,7 @@ def make_pool(conninfo: str, *, min_size: int = 1, max_size: int = 8, name: str)
     except PoolTimeout as error:
         pool.close()
         raise DatabaseUnreachable(
-            f"The database gives no {min_size} connections within {OPEN_SECONDS:.0f} seconds; "
-            "raise its max_connections, or stop what else uses it."
+            f"The database gives no {min_size} connections within {OPEN_SECONDS:.0f} seconds. See "
+            "that its server runs; raise its max_connections, or stop what else uses it."
         ) from error
     return pool
