@@ -18,6 +18,11 @@ from rapport.errors import ProgramError
 
 KNOWN_FAILURES: Final = (HouseError, VaultError, LanguageError, AccessError, ProgramError)
 """What a reader can cure. Anything else is a bug and keeps its traceback."""
+DATABASE_LOST: Final = (
+    "The database stopped answering while the command was at work. See that its server runs "
+    "(RAPPORT_DATABASE_URL names it, if it is not our own), then run the command again."
+)
+"""Lost on the way; one that cannot be reached at all is told by `DatabaseUnreachable`."""
 
 
 def build() -> typer.Typer:
@@ -34,10 +39,23 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the program; leave with 1 and a sentence on standard error for a known failure."""
+    """Run the program; leave with 1 and a sentence on standard error for a known failure.
+
+    A database lost on the way is one, whichever statement was the first to meet it.
+    """
     try:
         build()()
     except KNOWN_FAILURES as failure:
         sys.exit(f"rapport: {failure}")
     except BrokenPipeError:  # `rapport ... | head`
         sys.exit(1)
+    except Exception as failure:
+        if _database_is_away(failure):
+            sys.exit(f"rapport: {DATABASE_LOST}")
+        raise
+
+
+def _database_is_away(failure: Exception) -> bool:
+    from infra.plumbing.away import AWAY  # noqa: PLC0415 - brings the ledger, which few commands need
+
+    return isinstance(failure, AWAY)

@@ -1,8 +1,8 @@
 """Talk to a running platform over HTTP: post events, read answers. It decides nothing.
 
-A busy platform (429, 503) and a dropped connection are tried again, for a bounded time; that is
-safe because the platform recognises an event it already has. Everything else that goes wrong is
-one sentence for the reader:
+A busy platform (429, 503), one that does not know what became of it (504) and a dropped connection
+are tried again, for a bounded time; that is safe because the platform recognises an event it
+already has. Everything else that goes wrong is one sentence for the reader:
 
     ClientError
     ├── BadAddress       the URL is not one this program can call
@@ -36,7 +36,13 @@ if TYPE_CHECKING:
 LINES_TYPE: Final = "application/x-ndjson"
 """One event a line: a line that cannot be read costs only itself, in an array it costs all."""
 ANSWERED: Final = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.MULTI_STATUS})
-BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+BUSY: Final = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
 MAX_ATTEMPTS: Final = 20
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 5.0

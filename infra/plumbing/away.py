@@ -22,4 +22,4 @@ AWAY: Final[tuple[type[Exception], ...]] = (
     psycopg.InterfaceError,
     psycopg.errors.IdleInTransactionSessionTimeout,  # to psycopg an InternalError
 )
-"""Nothing is known to be stored; the same may be sent again."""
+"""The same may be sent again. Nothing was stored, unless it is an `OutcomeUnknown`."""

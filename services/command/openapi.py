@@ -147,4 +147,8 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     422: _problem("Not valid: a JSON pointer and a cure for each error. Or `quarantined`."),
     429: _problem("Too much is waiting; come back after Retry-After seconds. Not stored."),
     503: _problem("Not now; come back after Retry-After seconds. Not stored."),
+    504: _problem(
+        "`outcome-unknown`: the database did not answer; the events are stored or not. Send the "
+        "same again after Retry-After seconds: they are answered as duplicates if they were."
+    ),
 }

@@ -39,7 +39,7 @@ SOURCE: Final = "rapport/signals"
 TOGETHER: Final = 200
 POLL_SECONDS: Final = 0.25
 MAX_POLL_SECONDS: Final = 15.0
-LATER_SECONDS: Final = 60.0
+LATER_SECONDS: Final = 20.0
 """A proposal that cannot be recorded yet is looked at again after this time."""
 ANSWER_SECONDS: Final = 60.0
 """How long the recording of what was submitted is waited for."""

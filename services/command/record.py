@@ -10,7 +10,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from events.errors import FieldError
+from infra.plumbing.away import AWAY
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
+from infra.plumbing.ledger.errors import OutcomeUnknown
 from infra.plumbing.vault.seal import Person, seal_event
 from infra.plumbing.vault.vault import CUSTOMER_KIND
 from services.command.intake import (
@@ -64,16 +66,21 @@ class Recorder:
         """Store `events` in order; one answer each. Sending the same again is safe.
 
         Raises:
-            LedgerBusy, VaultBusy: not now; send the same events again.
-            psycopg.OperationalError: the database does not answer.
+            OutcomeUnknown: some may be stored; the same events sent again tell.
+            another of AWAY: not now, and nothing was stored; send the same events again.
         """
         now = self._clock()
         answers: dict[int, Answer] = {}
         for wave in _waves(events):
-            answers.update(self._told(wave))
-            new = {index: event for index, event in wave.items() if index not in answers}
-            if new:
-                answers.update(self._record(new, now))
+            try:
+                answers.update(self._told(wave))
+                new = {index: event for index, event in wave.items() if index not in answers}
+                if new:
+                    answers.update(self._record(new, now))
+            except AWAY as error:
+                if any(isinstance(answer, Stored) for answer in answers.values()):
+                    raise OutcomeUnknown("Some of the events were stored.") from error
+                raise
         return [answers[index] for index in range(len(events))]
 
     def _told(self, events: Mapping[int, Accepted]) -> dict[int, Answer]:

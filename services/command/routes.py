@@ -17,6 +17,7 @@ from starlette.responses import Response
 from infra.plumbing.access import Action
 from infra.plumbing.http.auth import authenticate, forbidden
 from infra.plumbing.http.problems import Problem
+from infra.plumbing.ledger.errors import OutcomeUnknown
 from services.command.answers import batch_answer, one_answer
 from services.command.gather import Closed, Overloaded
 from services.command.intake import MAX_BYTES, Refused, foreign, read_request
@@ -122,11 +123,16 @@ async def _answer(service: CommandService, mode: Mode, items: list[Item]) -> Res
         raise Problem(
             "too-many-requests", "Too many events wait already. Nothing was stored; send it later."
         ) from None
+    except OutcomeUnknown:
+        raise Problem(
+            "outcome-unknown",
+            "It is not known whether the events were stored. Send the same events again: they are "
+            "answered as duplicates if they were.",
+        ) from None
     except (Closed, *NOT_NOW):
         raise Problem(
             "unavailable",
-            "The events cannot be recorded just now. Send the same request again: what was stored "
-            "all the same is answered as a duplicate.",
+            "This request stored nothing: the events cannot be recorded just now. Send them again.",
         ) from None
     if mode in {Mode.ONE, Mode.BINARY}:
         return one_answer(items[0].event_id, answers[0])

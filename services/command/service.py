@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.plumbing.away import AWAY
 from infra.plumbing.clock import system_clock
+from infra.plumbing.ledger.errors import OutcomeUnknown
 from infra.plumbing.ledger.proofs import Prover
 from services.command.gather import MAX_WAITING, Gatherer
 from services.command.intake import Accepted
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from services.command.record import Answer
 
 NOT_NOW: Final = (*AWAY, TimeoutError)
-"""Nothing is known to be stored; sending the same events again is safe."""
+"""Sending the same events again is safe. Nothing was stored, unless it is an `OutcomeUnknown`."""
 ANSWER_SECONDS: Final = 30.0
 """A sender who was not answered by then is told to come back."""
 
@@ -75,14 +76,20 @@ class CommandService:
 
         Raises:
             Overloaded, Closed: nothing was taken.
-            one of NOT_NOW: send the same again. A TimeoutError after `answer_seconds`; what was
-                begun by then may still be stored.
+            OutcomeUnknown: not answered, by the database or within `answer_seconds`; what was
+                begun by then may be stored, now or still. Send the same again.
+            another of NOT_NOW: nothing was stored. Send the same again.
         """
         accepted = [item for item in items if isinstance(item, Accepted)]
         if not accepted:
             return [item for item in items if not isinstance(item, Accepted)]
-        waiting = wrap_future(self._gatherer.submit(accepted))
-        answers = iter(await wait_for(waiting, self._answer_seconds))
+        work = self._gatherer.submit(accepted)
+        try:
+            answers = iter(await wait_for(wrap_future(work), self._answer_seconds))
+        except TimeoutError:
+            if work.cancel():  # not begun, and now it never will be
+                raise
+            raise OutcomeUnknown("The recording was begun and takes too long.") from None
         return [next(answers) if isinstance(item, Accepted) else item for item in items]
 
     def run_proposals(self, stop: Event) -> None:

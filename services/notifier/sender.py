@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from services.notifier.channel import Channel, Message, Outcome
     from services.notifier.outbox import Outbox
 
-LEASE = timedelta(seconds=60)
-"""Longer than any channel may take for one message."""
+LEASE = timedelta(seconds=20)
+"""Longer than any channel may take for one message, and shorter than the 30 s of promise P14.
+
+What a killed notifier had claimed is sent again when this is over.
+"""
 
 _log = structlog.get_logger("rapport.notifier")
 

@@ -1,7 +1,8 @@
 """Emitters that tell their tales over HTTP at once, and send each request until it is answered.
 
 An emitter sends nothing new before it has been answered, so the order of its acknowledgements is
-the order of its events. An answer that never came, 429 and 503 are reasons to send the same again.
+the order of its events. An answer that never came, 429, 503 and 504 are reasons to send the same
+again; after 503 alone the event must not be there yet.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from datetime import datetime
 
-NOT_NOW = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+NOT_NOW = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
 ONE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 LINES = "application/x-ndjson"
@@ -93,6 +100,8 @@ class Emitter(Thread):
             else:
                 if answer.status_code not in NOT_NOW:
                     return answer, told_not_stored and not lost
+                if answer.status_code == HTTPStatus.GATEWAY_TIMEOUT:
+                    lost = True
                 told_not_stored = True
                 self._record.counted[f"answer {answer.status_code}"] += 1
             self._halt.wait(AGAIN_SECONDS)

@@ -43,7 +43,7 @@ def test_an_event_given_as_bytes_travels_as_these_bytes(
     assert sent.headers["Authorization"] == f"Bearer {platform.key}"
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, 503, 504])
 def test_a_busy_platform_is_tried_again_after_the_time_it_asks_for(
     client: Client, platform: FakePlatform, pauses: list[float], status: int
 ) -> None:

@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
+COME_BACK: Final = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""Statuses after which the same request may succeed; its sender is told when to send it again."""
 _LOG = structlog.get_logger(__name__)
 
 
@@ -59,6 +67,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "too-many-requests": Kind(HTTPStatus.TOO_MANY_REQUESTS, "More than can be taken now"),
         "internal": Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "A fault of ours"),
         "unavailable": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Not now"),
+        "outcome-unknown": Kind(HTTPStatus.GATEWAY_TIMEOUT, "Stored or not: it is not known"),
     }
 )
 """Every kind of problem. The key is the problem's `type`, a URI reference relative to the host."""
@@ -111,7 +120,7 @@ def problem_response(
 ) -> Response:
     """`application/problem+json` with the status and title of `kind` (a key of KINDS).
 
-    429 and 503 carry `Retry-After` in seconds.
+    Whoever is to come back (`COME_BACK`) is told by `Retry-After` in seconds.
     """
     known = KINDS[kind]
     body: dict[str, Any] = {
@@ -123,7 +132,7 @@ def problem_response(
     if errors:
         body["errors"] = [field_error(error) for error in errors]
     sent = dict(headers or {})
-    if known.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+    if known.status in COME_BACK:
         sent.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     return Response(orjson.dumps(body), known.status, sent, MEDIA_TYPE)
 

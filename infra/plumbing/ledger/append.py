@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from infra.plumbing.ledger import rows
@@ -121,6 +122,24 @@ class Writer:
                 if ask or twice.diag.constraint_name != _ONCE:
                     raise
                 return self._append(connection, events, ask=True, repeated=repeated)
+
+    def append_within(self, connection: Connection[Any], event: NewEvent) -> Outcome:
+        """Append one event in the transaction that the caller has open: it alone may end it.
+
+        Nothing of it is remembered, as the caller may still roll back.
+
+        Raises:
+            ValueError: no transaction is open, so the event would be committed at once.
+            psycopg.Error: what PostgreSQL or the connection says.
+        """
+        if connection.info.transaction_status is not TransactionStatus.INTRANS:
+            raise ValueError("Open a transaction first: this append is a part of it.")
+        with self._turn:
+            written = self.written
+            try:
+                return self._append_one(connection, Keyed(event), repeated=False)
+            finally:
+                self.written, self._memory = written, _Memory()
 
     def _append_one(self, connection: Connection[Any], keyed: Keyed, *, repeated: bool) -> Outcome:
         with connection.cursor(row_factory=tuple_row, binary=True) as cursor:

@@ -2,8 +2,9 @@
 
 LedgerError
 ├── LedgerGap      a position is missing
-├── LedgerBusy     not reachable or not lockable in time
-│   └── LedgerWentBack   it ends before what this program wrote
+├── LedgerBusy     not reachable or not lockable in time; nothing was written
+│   ├── LedgerWentBack   it ends before what this program wrote
+│   └── OutcomeUnknown   written perhaps: the database was asked to commit and never answered
 └── WrongVersion   a stream is not at the version a decision was made on
 """
 
@@ -31,7 +32,14 @@ class LedgerGap(LedgerError):
 
 
 class LedgerBusy(LedgerError):
-    """The ledger could not be reached or locked in time; nothing is known to be stored."""
+    """The ledger could not be reached or locked in time; this call wrote nothing."""
+
+
+class OutcomeUnknown(LedgerBusy):
+    """The database was asked to commit and never answered: this call may have written, or not.
+
+    Sending the same events again tells: those that were stored are answered as duplicates.
+    """
 
 
 class LedgerWentBack(LedgerBusy):

@@ -66,7 +66,8 @@ class Ledger:
 
         Raises:
             WrongVersion: a stream is not at the version an event expects; nothing was written.
-            LedgerBusy: not reachable or not lockable in time; send the same events again.
+            OutcomeUnknown: sent and never answered; the same events sent again tell.
+            LedgerBusy: not reachable or not lockable in time; nothing was written.
         """
         return self.recorder.append(events)
 

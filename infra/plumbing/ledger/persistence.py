@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from infra.plumbing.errors import HouseError
 from infra.plumbing.ledger.recorder import LedgerRecorder
+from infra.plumbing.postgres.pool import RECONNECT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +91,7 @@ class LedgerFactory(postgres.PostgresFactory):
             single_row_tracking=library.single_row_tracking,
         )
         # The whole connection string counts (TLS settings, several hosts), not the library's five.
+        self.datastore.pool.reconnect_timeout = RECONNECT_SECONDS
         self.datastore.pool.kwargs = {**conninfo_to_dict(conninfo), "row_factory": dict_row}
         library.close()
 

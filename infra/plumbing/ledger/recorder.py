@@ -30,7 +30,7 @@ from psycopg.rows import tuple_row
 from infra.plumbing.clock import system_clock
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
 from infra.plumbing.ledger.append import CHANNEL, SQL, Writer
-from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap, WrongVersion
+from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap, OutcomeUnknown, WrongVersion
 from infra.plumbing.ledger.group import GroupCommit
 from infra.plumbing.queries import Queries
 
@@ -88,22 +88,29 @@ class LedgerRecorder(PostgresApplicationRecorder):
         Raises:
             WrongVersion: a stream is not at its expected version; nothing was written.
             FormatError: an event does not fit the ledger's format; nothing was written.
-            LedgerBusy: no connection or no lock in time. An event may have been stored; sending
-                the same event again answers what it was.
+            OutcomeUnknown: an attempt's answer was lost, and the database stayed away so long
+                that nobody could look whether the events are stored.
+            LedgerBusy: no connection or no lock in time; nothing was written.
         """
         return self._group.append(events) if events else []
 
     def _append(self, events: Sequence[NewEvent]) -> list[Outcome]:
         last: Exception | None = None
-        for attempt in _attempts():
+        unanswered = False
+        for _ in _attempts():
+            begun = False
             try:
                 with self.datastore.get_connection() as connection:
-                    return self._writer.append(connection, events, repeated=attempt > 0)
+                    begun = True
+                    return self._writer.append(connection, events, repeated=unanswered)
             except (OperationalError, InterfaceError) as error:
                 if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
-                    raise LedgerBusy("The ledger's head lock was not free in time.") from error
+                    raise _busy(
+                        "The ledger's head lock was not free in time.", unanswered=unanswered
+                    ) from error
+                unanswered = unanswered or begun
                 last = error
-        raise LedgerBusy("The ledger could not be reached.") from last
+        raise _busy("The ledger could not be reached.", unanswered=unanswered) from last
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any
@@ -258,6 +265,13 @@ def _attempts() -> Iterator[int]:
         if attempt and monotonic() >= end:
             return
         yield attempt
+
+
+def _busy(why: str, *, unanswered: bool) -> LedgerBusy:
+    """`unanswered`: an attempt ended without an answer, and its commit may have gone through."""
+    if unanswered:
+        return OutcomeUnknown(f"{why} It is not known whether the events were stored.")
+    return LedgerBusy(f"{why} Nothing was stored.")
 
 
 def _from_library(event: StoredEvent) -> NewEvent:

@@ -16,6 +16,11 @@ Pool = ConnectionPool[psycopg.Connection[tuple[Any, ...]]]
 
 OPEN_SECONDS = 10.0
 """How long the first connection may take, and later a free one."""
+RECONNECT_SECONDS = 5.0
+"""Within one round of attempts to connect the pauses double; then a new round begins when asked.
+
+The library's own five minutes would let a pool sleep for minutes after the server is back (P14).
+"""
 UNACKNOWLEDGED_MS = 15_000
 """A peer that takes no bytes for so long (a cut cable, a vanished host) is given up."""
 IDLE_TRANSACTION = "60s"
@@ -87,7 +92,7 @@ def make_pool(conninfo: str, *, min_size: int = 1, max_size: int = 8, name: str)
         open=False,
         timeout=OPEN_SECONDS,
         max_lifetime=3600.0,
-        reconnect_timeout=60.0,
+        reconnect_timeout=RECONNECT_SECONDS,
         check=ConnectionPool.check_connection,
     )
     pool.open()
@@ -96,7 +101,7 @@ def make_pool(conninfo: str, *, min_size: int = 1, max_size: int = 8, name: str)
     except PoolTimeout as error:
         pool.close()
         raise DatabaseUnreachable(
-            f"The database gives no {min_size} connections within {OPEN_SECONDS:.0f} seconds; "
-            "raise its max_connections, or stop what else uses it."
+            f"The database gives no {min_size} connections within {OPEN_SECONDS:.0f} seconds. See "
+            "that its server runs; raise its max_connections, or stop what else uses it."
         ) from error
     return pool

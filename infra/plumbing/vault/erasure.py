@@ -50,7 +50,7 @@ def append_behind_fence(connection: Connection[Any], event: NewEvent) -> Outcome
     """
     connection.execute(_SQL["lock_head"])
     connection.execute(_SQL["take_down_fence"], {"stream": event.stream})
-    [outcome] = Writer().append(connection, [event])
+    outcome = Writer().append_within(connection, event)
     connection.execute(_SQL["fence"], {"stream": event.stream})
     return outcome
 

@@ -133,7 +133,7 @@ def _answered(ask: Callable[[], T]) -> T:
         words = f"The ledger is damaged. {gap} Check an export against a checkpoint you hold."
         raise Problem("internal", words) from None
     except NOT_NOW:
-        words = "The read could not be recorded, so nothing is shown. Ask again."
+        words = "This read is not known to be recorded, so nothing is shown. Ask again."
         raise Problem("unavailable", words) from None
 
 

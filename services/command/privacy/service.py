@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from services.command.privacy.values import Request
 
 POLL_SECONDS: Final = 0.25
-REST: Final = timedelta(minutes=1)
+REST: Final = timedelta(seconds=20)
 """A request whose step fails is left alone so long; the others go on."""
 _LOG = structlog.get_logger(__name__)
 

@@ -83,7 +83,7 @@ def test_every_kind_has_its_status_title_and_media_type(kind: str) -> None:
 
     assert answer.status_code == KINDS[kind].status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert ("retry-after" in answer.headers) == (answer.status_code in {429, 503})
+    assert ("retry-after" in answer.headers) == (answer.status_code in {429, 503, 504})
 
 
 def test_a_problem_raised_in_a_route_is_the_answer(client: TestClient) -> None:

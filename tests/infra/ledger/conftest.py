@@ -85,6 +85,9 @@ class Wire:
         self.lose_next_commit = Event()
         self.lost = Event()
         self.silent = Event()
+        self.cut = Event()
+        """While it is set nobody gets through."""
+        self.cut_when_lost = False
 
     @property
     def folder(self) -> str:
@@ -109,7 +112,7 @@ class Wire:
     def _carry(self, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
             server.connect(self._server)
-            while not self._closed.is_set():
+            while not self._closed.is_set() and not self.cut.is_set():
                 ready = select.select([client, server], [], [], 0.05)[0]
                 if client in ready:
                     server.sendall(self._some(client))
@@ -118,6 +121,8 @@ class Wire:
                     committed = b"COMMIT\x00" in answer or b"stored" in answer
                     if committed and self.lose_next_commit.is_set():
                         self.lose_next_commit.clear()
+                        if self.cut_when_lost:
+                            self.cut.set()
                         self.lost.set()
                         return
                     if not self.silent.is_set():

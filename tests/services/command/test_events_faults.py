@@ -111,7 +111,7 @@ def test_a_sender_is_told_to_come_back_when_the_recording_takes_too_long(house: 
         holder.rollback()
     house.app.router.routes.pop(0)
 
-    assert (answer.status_code, answer.json()["type"]) == (503, "unavailable")
+    assert (answer.status_code, answer.json()["type"]) == (504, "outcome-unknown")
     assert int(answer.headers["retry-after"]) >= 1
     assert taken < LOCK_SECONDS / 2
     assert house.post(complaint()).status_code == 200

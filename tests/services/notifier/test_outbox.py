@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from services.notifier.alert import Alert, Withdrawal, alert_id, message_body
+from services.notifier.channels import webhook
 from services.notifier.errors import FactsSkipped
 from services.notifier.outbox import HISTORY_REASON, Outbox
 from services.notifier.reactions import Raised, Stumble, Withdrawn, reactions
 from services.notifier.rules.churn_signals import rule
+from services.notifier.sender import LEASE
 from tests.services.notifier.house import (
     OCCURRED,
     cleared,
@@ -166,6 +168,18 @@ def test_a_lease_that_ran_out_is_claimed_again_with_the_same_id_and_bytes(outbox
     again = must_claim(outbox)
     assert (again.alert_id, again.body, again.line) == (first.alert_id, first.body, first.line)
     assert again.attempt == 2
+
+
+def test_what_a_killed_notifier_had_claimed_is_due_again_within_30_seconds(
+    outbox: Outbox, pool: Pool
+) -> None:
+    """And no earlier than a webhook that takes all its time has answered."""
+    record(outbox, signal_fact(1, 1))
+    must_claim(outbox, LEASE)
+    with pool.connection() as connection:
+        query = b"SELECT next_attempt_at - now() FROM notifier.deliveries"
+        [(due,)] = connection.execute(query).fetchall()
+    assert webhook.DEADLINE + timedelta(seconds=5) < due < timedelta(seconds=25)
 
 
 def test_many_claimers_at_once_never_share_a_delivery(outbox: Outbox) -> None:
