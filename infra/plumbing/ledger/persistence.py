@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from infra.plumbing.errors import HouseError
+from infra.plumbing.ledger.connection import LedgerConnection
 from infra.plumbing.ledger.recorder import LedgerRecorder
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class LedgerFactory(postgres.PostgresFactory):
             single_row_tracking=library.single_row_tracking,
         )
         # The whole connection string counts (TLS settings, several hosts), not the library's five.
+        self.datastore.pool.connection_class = LedgerConnection
         self.datastore.pool.kwargs = {**conninfo_to_dict(conninfo), "row_factory": dict_row}
         library.close()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from psycopg.types.numeric import Int8BinaryLoader
 from psycopg.types.string import ByteaBinaryLoader
@@ -18,9 +18,9 @@ from infra.plumbing.ledger.errors import LedgerGap
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
 
-    from psycopg import BaseCursor, Connection
+    from psycopg import Connection, Cursor
     from psycopg.rows import RowMaker
 
 CHUNK = 100
@@ -57,10 +57,11 @@ def scan(connection: Connection[Any], after: int = 0, up_to: int | None = None) 
     """
     window = {"after": after, "up_to": up_to}
     with connection.cursor(binary=True, row_factory=_entries) as cursor:
-        # The binary forms are whole numbers and 16 bytes: dates and UUIDs would be made for nothing.
+        # As they come, whole numbers and 16 bytes; dates and UUIDs would be made for nothing.
         cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
         cursor.adapters.register_loader("uuid", ByteaBinaryLoader)
-        with closing(cursor.stream(_SQL["entries"], window, size=CHUNK)) as rows:
+        rows = cast("Generator[Entry]", cursor.stream(_SQL["entries"], window, size=CHUNK))
+        with closing(rows):
             for entry in rows:
                 after += 1
                 if entry.position != after:
@@ -68,10 +69,6 @@ def scan(connection: Connection[Any], after: int = 0, up_to: int | None = None) 
                 yield entry
 
 
-def _entries(_cursor: BaseCursor[Any, Any]) -> RowMaker[Entry]:
-    make: RowMaker[Entry] = partial(_new, Entry)
-    return make
-
-
-_new: Any = tuple.__new__
-"""Makes an Entry of a row without a call in Python."""
+def _entries(_cursor: Cursor[Any]) -> RowMaker[Entry]:
+    """Makes an Entry of a row without a call in Python."""
+    return partial(cast("Any", tuple).__new__, Entry)
