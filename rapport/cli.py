@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Final
 
 import typer
 
 import rapport.commands
-from events.errors import LanguageError
-from infra.plumbing.access import AccessError
-from infra.plumbing.errors import HouseError
-from infra.plumbing.vault.master import VaultError
-from rapport.errors import ProgramError
 
-KNOWN_FAILURES: Final = (HouseError, VaultError, LanguageError, AccessError, ProgramError)
-"""What a reader can cure. Anything else is a bug and keeps its traceback."""
+
+def known_failures() -> tuple[type[Exception], ...]:
+    """What a reader can cure. Anything else is a bug and keeps its traceback."""
+    from events.errors import LanguageError
+    from infra.plumbing.access import AccessError
+    from infra.plumbing.errors import HouseError
+    from infra.plumbing.vault.master import VaultError
+    from rapport.errors import ProgramError
+
+    return HouseError, VaultError, LanguageError, AccessError, ProgramError
 
 
 def build() -> typer.Typer:
@@ -37,7 +39,9 @@ def main() -> None:
     """Run the program; leave with 1 and a sentence on standard error for a known failure."""
     try:
         build()()
-    except KNOWN_FAILURES as failure:
-        sys.exit(f"rapport: {failure}")
     except BrokenPipeError:  # `rapport ... | head`
         sys.exit(1)
+    except Exception as failure:
+        if not isinstance(failure, known_failures()):
+            raise
+        sys.exit(f"rapport: {failure}")
