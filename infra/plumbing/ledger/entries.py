@@ -32,12 +32,11 @@ EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 _BODY = b'","body":"'
 _DIGEST = b'","body_digest":"'
 _LEAF = b'","leaf":"'
-_END = b'"}'
-_TAIL_CHARS = len(_LEAF) + 44 + len(_END)
+_TAIL_CHARS = len(_LEAF) + 44 + len(b'"}')
 _DIGEST_BYTES = 32
-_NO_SPARE_2 = b"AEIMQUYcgkosw048"
-_NO_SPARE_4 = b"AQgw"
-"""The letters of base64 whose last two, or last four, bits are zero."""
+_NO_SPARE_2 = frozenset(b"%c=" % letter for letter in b"AEIMQUYcgkosw048")
+_NO_SPARE_4 = frozenset(b"%c==" % letter for letter in b"AQgw")
+"""How base64 ends whose last two, or last four, bits are zero."""
 _TIMES = struct.Struct(">qq")
 _FIXED_BYTES = 57
 _TEXTS_BEFORE_TIMES = 4
@@ -136,7 +135,10 @@ def read_line(line: bytes, position: int) -> tuple[bytes, bytes, bool]:
     else:
         raise EntryBad("the line is not written as an entry")
     leaf = sha256(b"\x00" + header + digest).digest()
-    if len(digest) != _DIGEST_BYTES or line[-_TAIL_CHARS:] != _tail(leaf):
+    if len(digest) != _DIGEST_BYTES or line[-_TAIL_CHARS:] != b'%b%b"}' % (
+        _LEAF,
+        b2a_base64(leaf, newline=False),
+    ):
         raise EntryBad("the leaf does not belong to header and body")
     return header, leaf, whole
 
@@ -151,11 +153,6 @@ def perfect_subtrees(leaves: Sequence[bytes], index: int) -> list[tuple[int, byt
             level += 1
         found.append((level, node))
     return found
-
-
-def _tail(leaf: bytes) -> bytes:
-    """How a line ends, without its newline."""
-    return _LEAF + b2a_base64(leaf, newline=False) + _END
 
 
 def _link(header: bytes, leaf: bytes) -> bytes:
@@ -203,9 +200,7 @@ def _decoded(text: bytes) -> bytes:
         found = a2b_base64(text, strict_mode=True)
     except ValueError:
         raise EntryBad("it is not written as base64") from None
-    if text.endswith(b"="):
-        # Only the last group can be written in several ways, by spare bits that are not zero.
-        last = text.rstrip(b"=")[-1:]
-        if last not in (_NO_SPARE_4 if text.endswith(b"==") else _NO_SPARE_2):
-            raise EntryBad("it is not written as base64")
+    # Only the last group can be written in several ways, by spare bits that are not zero.
+    if text[-1:] == b"=" and not (text[-2:] in _NO_SPARE_2 or text[-3:] in _NO_SPARE_4):
+        raise EntryBad("it is not written as base64")
     return found

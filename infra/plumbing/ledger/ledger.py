@@ -168,6 +168,5 @@ def _fact(row: tuple[Any, ...]) -> Fact:
     """A fact of a row: its columns in the order of the fact's fields, the last one the body."""
     body = row[9]
     bare = body is None or row[3] == APPLICATION_SOURCE
-    data = {} if bare else orjson.loads(row[9])["data"]
-    fields: Any = (*row[:9], data)
+    fields: list[Any] = [*row[:9], {} if bare else orjson.loads(row[9])["data"]]
     return Fact(*fields)

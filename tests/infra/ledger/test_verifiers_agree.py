@@ -164,8 +164,8 @@ def test_both_say_the_same_of_every_log_written_anew(tmp_path: Path, share: int)
 def test_many_lines_are_checked_by_helping_processes_with_the_same_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.plumbing.ledger.verifying.HELPERS_FROM_BYTES", 1)
-    monkeypatch.setattr("infra.plumbing.ledger.verifying.CHUNK_BYTES", 4096)
+    monkeypatch.setattr("infra.plumbing.ledger.blocks.HELPERS_FROM_BYTES", 1)
+    monkeypatch.setattr("infra.plumbing.ledger.blocks.CHUNK_BYTES", 4096)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     items = history(150, streams=11)
     folder, kept = write_export(tmp_path / "x", items), tmp_path / "kept"
