@@ -1,6 +1,6 @@
 """`python -m rapport` is `rapport`."""
 
-from rapport.cli import main
-
 if __name__ == "__main__":
+    from rapport.cli import main  # a helping process imports this file and needs no commands
+
     main()

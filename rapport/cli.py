@@ -10,19 +10,23 @@ from typing import Final
 import typer
 
 import rapport.commands
-from events.errors import LanguageError
-from infra.plumbing.access import AccessError
-from infra.plumbing.errors import HouseError
-from infra.plumbing.vault.master import VaultError
-from rapport.errors import ProgramError
 
-KNOWN_FAILURES: Final = (HouseError, VaultError, LanguageError, AccessError, ProgramError)
-"""What a reader can cure. Anything else is a bug and keeps its traceback."""
 DATABASE_LOST: Final = (
     "The database stopped answering while the command was at work. See that its server runs "
     "(RAPPORT_DATABASE_URL names it, if it is not our own), then run the command again."
 )
 """Lost on the way; one that cannot be reached at all is told by `DatabaseUnreachable`."""
+
+
+def known_failures() -> tuple[type[Exception], ...]:
+    """What a reader can cure. Anything else is a bug and keeps its traceback."""
+    from events.errors import LanguageError
+    from infra.plumbing.access import AccessError
+    from infra.plumbing.errors import HouseError
+    from infra.plumbing.vault.master import VaultError
+    from rapport.errors import ProgramError
+
+    return HouseError, VaultError, LanguageError, AccessError, ProgramError
 
 
 def build() -> typer.Typer:
@@ -45,17 +49,17 @@ def main() -> None:
     """
     try:
         build()()
-    except KNOWN_FAILURES as failure:
-        sys.exit(f"rapport: {failure}")
     except BrokenPipeError:  # `rapport ... | head`
         sys.exit(1)
     except Exception as failure:
+        if isinstance(failure, known_failures()):
+            sys.exit(f"rapport: {failure}")
         if _database_is_away(failure):
             sys.exit(f"rapport: {DATABASE_LOST}")
         raise
 
 
 def _database_is_away(failure: Exception) -> bool:
-    from infra.plumbing.away import AWAY  # noqa: PLC0415 - brings the ledger, which few commands need
+    from infra.plumbing.away import AWAY
 
     return isinstance(failure, AWAY)

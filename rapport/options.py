@@ -1,16 +1,21 @@
-"""Options that many commands share, and what they lead to."""
+"""Options that many commands share, and what they lead to.
+
+What takes long to import (settings, the client) is imported where it is needed: `rapport verify`
+and `--help` need neither.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
-from infra.plumbing.settings import Settings, load_settings
-from rapport.client import Client, NotRunning
+if TYPE_CHECKING:
+    from infra.plumbing.settings import Settings
+    from rapport.client import Client
 
 DataDir = Annotated[
     Path | None,
@@ -38,6 +43,8 @@ def settings_for(data_dir: Path | None, **given: Any) -> Settings:
     Raises:
         SettingsError: a value cannot be meant.
     """
+    from infra.plumbing.settings import load_settings
+
     chosen = {"data_dir": data_dir, **given}
     return load_settings(**{name: value for name, value in chosen.items() if value is not None})
 
@@ -58,6 +65,8 @@ def client_for(url: str | None, key: str | None, data_dir: Path | None) -> Clien
     Raises:
         NotRunning: no platform was named and none runs on the data folder.
     """
+    from rapport.client import Client
+
     settings = settings_for(data_dir)
     url = url or os.environ.get("RAPPORT_URL") or endpoint_of(settings)
     key = key or os.environ.get("RAPPORT_KEY") or _local_key(settings)
@@ -73,6 +82,8 @@ def endpoint_of(settings: Settings) -> str:
     try:
         return orjson.loads(endpoint_path(settings).read_bytes())["url"]
     except FileNotFoundError:
+        from rapport.client import NotRunning
+
         raise NotRunning(
             f"No platform runs on the data folder {settings.data_dir}: start one with "
             "`rapport up`, or name one with --url and --key."

@@ -7,9 +7,6 @@ from urllib.parse import quote
 
 import orjson
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from rapport.options import DataDir, Json, Key, Url, client_for
 
@@ -43,6 +40,10 @@ def explain(
 
 
 def _print_score(answer: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table("points", "group", "when", "because", box=None)
     for line in answer["contributions"]:
         when = (line["occurred_at"] or "")[:10]
@@ -55,6 +56,9 @@ def _print_score(answer: dict[str, Any]) -> None:
 
 
 def _print_change(answer: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("points", "because of", box=None)
     split: dict[str, str] = answer["split"] or {}
     for cause, points in split.items():

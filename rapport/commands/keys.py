@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from infra.plumbing.access import create_key, list_keys, revoke_key
-from infra.plumbing.postgres.database import open_database
-from infra.plumbing.postgres.pool import make_pool
-from rapport.client import NotRunning
 from rapport.options import DataDir, Json, settings_for
 
 if TYPE_CHECKING:
@@ -31,6 +27,10 @@ def add_to(app: typer.Typer) -> None:
 @contextmanager
 def _connection(data_dir: Path | None, *, new: bool = False) -> Generator[Connection[Any]]:
     """A connection to the platform's database; only with `new` may there be none yet."""
+    from infra.plumbing.postgres.database import open_database
+    from infra.plumbing.postgres.pool import make_pool
+    from rapport.client import NotRunning
+
     settings = settings_for(data_dir)
     if not new and settings.database_url is None and not settings.data_dir.exists():
         raise NotRunning(f"There is no platform in the folder {settings.data_dir}: check its name.")
@@ -53,6 +53,8 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a key and print it; it is shown this once."""
+    from infra.plumbing.access import create_key
+
     with _connection(data_dir, new=True) as connection:
         made = create_key(connection, role, source)
     if as_json:
@@ -64,6 +66,8 @@ def create(
 @KEYS.command("list")
 def show(data_dir: DataDir = None, as_json: Json = False) -> None:
     """List every key without its secret."""
+    from infra.plumbing.access import list_keys
+
     with _connection(data_dir) as connection:
         rows = list_keys(connection)
     if as_json:
@@ -78,6 +82,8 @@ def show(data_dir: DataDir = None, as_json: Json = False) -> None:
 @KEYS.command("revoke")
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], data_dir: DataDir = None) -> None:
     """End a key; it stops everywhere within a second."""
+    from infra.plumbing.access import revoke_key
+
     with _connection(data_dir) as connection:
         ended = revoke_key(connection, key_id)
     if not ended:

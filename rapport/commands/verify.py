@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from base64 import b64encode
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
 from rapport.options import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,27 +39,20 @@ def verify(
 
 
 def _verdict(folder: Path, checkpoint: Path | None, public_key: Path | None) -> dict[str, Any]:
-    from rich.console import Console
-    from rich.progress import DownloadColumn, Progress
-
     from infra.plumbing.ledger.note import NoteError, parse_keys
     from infra.plumbing.ledger.verifying import NotTheLog, verify_export
 
-    columns = (*Progress.get_default_columns(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        try:
-            keys = parse_keys(public_key.read_text("utf-8")) if public_key else []
-            kept = checkpoint.read_bytes() if checkpoint else None
-            task = bar.add_task("bytes", total=(folder / "entries.ndjson").stat().st_size)
-            good = verify_export(
-                folder, kept=kept, keys=keys, progress=lambda more: bar.advance(task, more)
-            )
-        except NotTheLog as bad:
-            return _fail(bad.where, bad.why, bad.positions)
-        except NoteError as error:
-            return _fail("public key", str(error))
-        except (OSError, UnicodeDecodeError) as error:
-            return _fail(str(getattr(error, "filename", "file")), str(error))
+    try:
+        keys = parse_keys(public_key.read_text("utf-8")) if public_key else []
+        kept = checkpoint.read_bytes() if checkpoint else None
+        with _bar((folder / "entries.ndjson").stat().st_size) as progress:
+            good = verify_export(folder, kept=kept, keys=keys, progress=progress)
+    except NotTheLog as bad:
+        return _fail(bad.where, bad.why, bad.positions)
+    except NoteError as error:
+        return _fail("public key", str(error))
+    except (OSError, UnicodeDecodeError) as error:
+        return _fail(str(getattr(error, "filename", "file")), str(error))
     return {
         "verdict": "PASS",
         "origin": good.checkpoint.origin,
@@ -64,6 +62,21 @@ def _verdict(folder: Path, checkpoint: Path | None, public_key: Path | None) -> 
         "streams": good.counts.streams,
         "signature_checked": good.signature_checked,
     }
+
+
+@contextmanager
+def _bar(total: int) -> Generator[Callable[[int], object] | None]:
+    """A bar for whoever watches; its library is slow to import, so nobody else waits for it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress
+
+    columns = (*Progress.get_default_columns(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("bytes", total=total)
+        yield lambda more: bar.advance(task, more)
 
 
 def _fail(where: str, why: str, positions: tuple[int, int] | None = None) -> dict[str, Any]:

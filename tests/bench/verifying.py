@@ -1,8 +1,9 @@
 """L9: an export verified offline, against SHA-256 over the same bytes.
 
-Ours is `rapport verify` as anybody runs it, its start included. Beside it, for comparison: the
-stand-alone verify.py, and the hashing alone that no verifier in Python can do without (digest, leaf
-and one node an event).
+Ours is `rapport verify` as anybody runs it, its start included. The target holds against SHA-256 of
+each part: the format demands three hashes an event (its body, its leaf, a node of the tree), so no
+verifier in Python does without those calls. Beside them stand SHA-256 of the file in one go, which
+knows neither events nor customers, and the stand-alone verify.py.
 """
 
 from __future__ import annotations
@@ -102,4 +103,4 @@ def _hash_parts(contents: Sequence[tuple[bytes, bytes]]) -> float:
     return len(contents) / (time.perf_counter() - began)
 
 
-ROWS = (Row("L9", "offline verify", PER_SECOND, (Demand(HASHING, 0.2),), offline, events=EVENTS),)
+ROWS = (Row("L9", "offline verify", PER_SECOND, (Demand(PARTS, 0.2),), offline, events=EVENTS),)

@@ -32,12 +32,19 @@ EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 _BODY = b'","body":"'
 _DIGEST = b'","body_digest":"'
 _LEAF = b'","leaf":"'
-_END = b'"}'
-_TAIL_CHARS = len(_LEAF) + 44 + len(_END)
+_TAIL_CHARS = len(_LEAF) + 44 + len(b'"}')
 _DIGEST_BYTES = 32
-_NO_SPARE_2 = b"AEIMQUYcgkosw048"
-_NO_SPARE_4 = b"AQgw"
-"""The letters of base64 whose last two, or last four, bits are zero."""
+_PARTS, _PLACE, _HEADER, _NAME, _CONTENT, _OWN_LEAF = 14, 2, 5, 7, 9, 13
+"""How many parts its quotation marks make of a line, and where in it is what differs."""
+_BETWEEN, _ENDS = b"}\n{", (b"{", b"}\n")
+_CONSTANT = (
+    *((0, _BETWEEN), (1, b"position"), (3, b"header"), (4, b":"), (6, b",")),
+    *((8, b":"), (10, b","), (11, b"leaf"), (12, b":")),
+)
+"""The parts that are the same in every line, with the end of the line before."""
+_NO_SPARE_2 = frozenset(b"%c=" % letter for letter in b"AEIMQUYcgkosw048")
+_NO_SPARE_4 = frozenset(b"%c==" % letter for letter in b"AQgw")
+"""How base64 ends whose last two, or last four, bits are zero."""
 _TIMES = struct.Struct(">qq")
 _FIXED_BYTES = 57
 _TEXTS_BEFORE_TIMES = 4
@@ -101,6 +108,64 @@ def manifest(origin: str, counts: Counts, note: bytes, entries_digest: bytes) ->
 
 def check_lines(chunk: bytes, first: int) -> Block:
     """Check the lines in `chunk`, of which the first should stand at position `first`."""
+    try:
+        headers, leaves, bodies = _all_good(chunk, first)
+        links = list(map(_link, headers, leaves))
+    except ValueError:
+        return _check_each(chunk, first)
+    return Block(b"".join(links), perfect_subtrees(leaves, first - 1), bodies, None)
+
+
+def _all_good(chunk: bytes, first: int) -> tuple[list[bytes], list[bytes], int]:
+    """Headers, leaves and the number of bodies, of lines without a fault.
+
+    Asks of all lines together what `read_line` asks of each, which takes two thirds of its time.
+
+    Raises:
+        ValueError: there is some fault; `read_line` tells which, and where.
+    """
+    parts = chunk.split(b'"')
+    count = len(parts) // _PARTS
+    names = parts[_NAME::_PARTS]
+    if len(parts) != _PARTS * count + 1 or (parts[0], parts.pop()) != _ENDS:
+        raise ValueError("a line is not written as an entry")
+    parts[:1] = [_BETWEEN]  # so that every line begins in the same way
+    for place, said in _CONSTANT:
+        if parts[place::_PARTS] != [said] * count:
+            raise ValueError("a line is not written as an entry")
+    if parts[_PLACE::_PARTS] != [b":%d," % at for at in range(first, first + count)]:
+        raise ValueError("another position stands there")
+    headers = _all_decoded(parts[_HEADER::_PARTS])
+    contents = _all_decoded(parts[_CONTENT::_PARTS])
+    digests = [
+        sha256(content).digest() if name == b"body" else _digest_itself(name, content)
+        for name, content in zip(names, contents, strict=True)
+    ]
+    leaves = [
+        sha256(b"\x00" + header + digest).digest()
+        for header, digest in zip(headers, digests, strict=True)
+    ]
+    if parts[_OWN_LEAF::_PARTS] != [b2a_base64(leaf, newline=False) for leaf in leaves]:
+        raise ValueError("a leaf does not belong to header and body")
+    return headers, leaves, names.count(b"body")
+
+
+def _all_decoded(texts: list[bytes]) -> list[bytes]:
+    """What `_decoded` makes of each."""
+    for end in {text[-3:] for text in texts}:
+        _refuse_spare_bits(end)
+    return [a2b_base64(text, strict_mode=True) for text in texts]
+
+
+def _digest_itself(name: bytes, content: bytes) -> bytes:
+    """What stands there where the body was dropped."""
+    if name != b"body_digest" or len(content) != _DIGEST_BYTES:
+        raise EntryBad("the line is not written as an entry")
+    return content
+
+
+def _check_each(chunk: bytes, first: int) -> Block:
+    """The same, line by line, up to the first fault."""
     *lines, rest = chunk.split(b"\n")
     links: list[bytes] = []
     leaves: list[bytes] = []
@@ -136,7 +201,10 @@ def read_line(line: bytes, position: int) -> tuple[bytes, bytes, bool]:
     else:
         raise EntryBad("the line is not written as an entry")
     leaf = sha256(b"\x00" + header + digest).digest()
-    if len(digest) != _DIGEST_BYTES or line[-_TAIL_CHARS:] != _tail(leaf):
+    if len(digest) != _DIGEST_BYTES or line[-_TAIL_CHARS:] != b'%b%b"}' % (
+        _LEAF,
+        b2a_base64(leaf, newline=False),
+    ):
         raise EntryBad("the leaf does not belong to header and body")
     return header, leaf, whole
 
@@ -151,11 +219,6 @@ def perfect_subtrees(leaves: Sequence[bytes], index: int) -> list[tuple[int, byt
             level += 1
         found.append((level, node))
     return found
-
-
-def _tail(leaf: bytes) -> bytes:
-    """How a line ends, without its newline."""
-    return _LEAF + b2a_base64(leaf, newline=False) + _END
 
 
 def _link(header: bytes, leaf: bytes) -> bytes:
@@ -203,9 +266,11 @@ def _decoded(text: bytes) -> bytes:
         found = a2b_base64(text, strict_mode=True)
     except ValueError:
         raise EntryBad("it is not written as base64") from None
-    if text.endswith(b"="):
-        # Only the last group can be written in several ways, by spare bits that are not zero.
-        last = text.rstrip(b"=")[-1:]
-        if last not in (_NO_SPARE_4 if text.endswith(b"==") else _NO_SPARE_2):
-            raise EntryBad("it is not written as base64")
+    _refuse_spare_bits(text[-3:])
     return found
+
+
+def _refuse_spare_bits(end: bytes) -> None:
+    """Only the last group of base64 can be written in several ways, by bits that are not zero."""
+    if end.endswith(b"=") and not (end[-2:] in _NO_SPARE_2 or end in _NO_SPARE_4):
+        raise EntryBad("it is not written as base64")

@@ -165,17 +165,9 @@ class Ledger:
         return self.recorder.rows(query, parameters)
 
 
-def _fact(row: Sequence[Any]) -> Fact:
-    position, stream, version, source, event_id, kind, schema, occurred_at, recorded_at, body = row
-    return Fact(
-        position=position,
-        stream=stream,
-        version=version,
-        source=source,
-        event_id=event_id,
-        type=kind,
-        schema=schema,
-        occurred_at=occurred_at,
-        recorded_at=recorded_at,
-        data={} if body is None or source == APPLICATION_SOURCE else orjson.loads(body)["data"],
-    )
+def _fact(row: tuple[Any, ...]) -> Fact:
+    """A fact of a row: its columns in the order of the fact's fields, the last one the body."""
+    body = row[9]
+    bare = body is None or row[3] == APPLICATION_SOURCE
+    fields: list[Any] = [*row[:9], {} if bare else orjson.loads(row[9])["data"]]
+    return Fact(*fields)

@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from infra.plumbing.errors import HouseError
+from infra.plumbing.ledger.connection import LedgerConnection
 from infra.plumbing.ledger.recorder import LedgerRecorder
 from infra.plumbing.postgres.pool import RECONNECT_SECONDS
 
@@ -92,6 +93,7 @@ class LedgerFactory(postgres.PostgresFactory):
         )
         # The whole connection string counts (TLS settings, several hosts), not the library's five.
         self.datastore.pool.reconnect_timeout = RECONNECT_SECONDS
+        self.datastore.pool.connection_class = LedgerConnection
         self.datastore.pool.kwargs = {**conninfo_to_dict(conninfo), "row_factory": dict_row}
         library.close()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import psycopg
@@ -25,7 +25,6 @@ from eventsourcing.persistence import (
     Subscription,
 )
 from eventsourcing.postgres import PostgresApplicationRecorder
-from psycopg.rows import tuple_row
 
 from infra.plumbing.clock import system_clock
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from eventsourcing.postgres import PostgresDatastore
 
     from infra.plumbing.ledger.answers import Outcome
+    from infra.plumbing.ledger.connection import LedgerConnection
 
 APPLICATION_SOURCE = "rapport"
 """Source of every event that the library's Application saves."""
@@ -142,11 +142,14 @@ class LedgerRecorder(PostgresApplicationRecorder):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         """One stream's events by version, as the library asks for them."""
-        query = _SQL["stream_descending" if desc else "stream_ascending"]
-        window = {"stream": originator_id, "gt": gt, "lte": lte, "limit": limit}
+        if gt is None and lte is None and limit is None and not desc:
+            rows = self.rows(_SQL["stream"], (originator_id,))
+        else:
+            window = {"stream": originator_id, "gt": gt, "lte": lte, "limit": limit}
+            rows = self.rows(_SQL["stream_descending" if desc else "stream_ascending"], window)
         return [
-            StoredEvent(stream, version, topic, bytes(state))
-            for stream, version, topic, state in self.rows(query, window)
+            StoredEvent(originator_id, version, topic, state or b"")
+            for version, topic, state in rows
         ]
 
     def select_notifications(
@@ -171,7 +174,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 if position != expected:
                     raise LedgerGap(expected - 1, position)
         return [
-            Notification(stream, version, topic, bytes(state), position)
+            Notification(stream, version, topic, state or b"", position)
             for position, stream, version, topic, state in found
         ]
 
@@ -197,14 +200,21 @@ class LedgerRecorder(PostgresApplicationRecorder):
         last: Exception | None = None
         for _ in _attempts():
             try:
-                with (
-                    self.datastore.get_connection() as connection,
-                    connection.cursor(row_factory=tuple_row, binary=True) as cursor,
-                ):
-                    return cursor.execute(query, parameters, prepare=True).fetchall()
-            except (OperationalError, InterfaceError) as error:
+                return self._fetch(query, parameters)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 last = error
         raise OperationalError("The ledger could not be reached.") from last
+
+    def _fetch(
+        self, query: bytes, parameters: dict[str, Any] | Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
+        """One statement by itself: no transaction, so nothing to end before the connection goes."""
+        pool = self.datastore.pool
+        connection = cast("LedgerConnection", pool.getconn())
+        try:
+            return connection.fetch(query, parameters)
+        finally:
+            pool.putconn(connection)
 
 
 class LedgerSubscription(ListenNotifySubscription[LedgerRecorder]):

@@ -3,22 +3,25 @@
 -- name: exists
 SELECT to_regclass('ledger.head') IS NOT NULL AS exists
 
+-- name: stream
+SELECT version, type, body FROM ledger.events WHERE stream = %b ORDER BY version
+
 -- name: stream_ascending
-SELECT stream, version, type, coalesce(body, '') FROM ledger.events
+SELECT version, type, body FROM ledger.events
 WHERE stream = %(stream)s
     AND version > coalesce(%(gt)s::bigint, -1)
     AND version <= coalesce(%(lte)s::bigint, 9223372036854775807)
 ORDER BY version LIMIT %(limit)s
 
 -- name: stream_descending
-SELECT stream, version, type, coalesce(body, '') FROM ledger.events
+SELECT version, type, body FROM ledger.events
 WHERE stream = %(stream)s
     AND version > coalesce(%(gt)s::bigint, -1)
     AND version <= coalesce(%(lte)s::bigint, 9223372036854775807)
 ORDER BY version DESC LIMIT %(limit)s
 
 -- name: log
-SELECT position, stream, version, type, coalesce(body, '') FROM ledger.events
+SELECT position, stream, version, type, body FROM ledger.events
 WHERE position > %(after)s
     AND position <= coalesce(%(stop)s::bigint, 9223372036854775807)
     AND (%(topics)s::text[] IS NULL OR type = ANY(%(topics)s::text[]))

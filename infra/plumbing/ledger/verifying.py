@@ -7,24 +7,18 @@ Memory grows with the number of customers, not of events.
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+from infra.plumbing.ledger.blocks import checked_blocks
 from infra.plumbing.ledger.checkpoint import open_checkpoint, read_checkpoint
 from infra.plumbing.ledger.entries import (
     CHECKPOINT,
     ENTRIES,
     LINK,
     MANIFEST,
-    Block,
     Counts,
-    check_lines,
     manifest,
     perfect_subtrees,
 )
@@ -32,19 +26,14 @@ from infra.plumbing.ledger.format import NO_LEAF, Frontier, node_hash
 from infra.plumbing.ledger.note import MOST_NOTE_BYTES, NoteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from infra.plumbing.ledger.checkpoint import Checkpoint
+    from infra.plumbing.ledger.entries import Block
     from infra.plumbing.ledger.note import VerifierKey
 
-CHUNK_BYTES = 1 << 20
-MOST_LINE_BYTES = 64 << 20
 FIRST_VERSIONS = (0, 1)
-HELPERS_FROM_BYTES = 32 << 20
-"""A smaller export is verified before helping processes have started."""
-MOST_HELPERS = 8
 KEPT = "kept checkpoint"
 ROOT_DIFFERS = "the root is not the signed one: an entry was changed, removed or inserted"
 
@@ -101,7 +90,7 @@ def verify_export(
         raise NotTheLog(KEPT, f"it is of {other.origin}, the export of {own.origin}")
     told = _small(folder / MANIFEST)
     reading = _Reading(own, other)
-    with _blocks(folder / ENTRIES) as blocks:
+    with checked_blocks(folder / ENTRIES) as blocks:
         for block, chunk in blocks:
             reading.take(block, chunk)
             if progress is not None:
@@ -222,42 +211,3 @@ def _small(path: Path) -> bytes:
     """A file that is never large; one that is, is cut and so found bad."""
     with path.open("rb") as file:
         return file.read(MOST_NOTE_BYTES + 1)
-
-
-@contextmanager
-def _blocks(path: Path) -> Generator[Iterator[tuple[Block, bytes]]]:
-    """The lines of a file as checked blocks with the bytes they were read from, in order."""
-    helpers = min(os.cpu_count() or 1, MOST_HELPERS)
-    if path.stat().st_size < HELPERS_FROM_BYTES or helpers == 1:
-        yield ((check_lines(chunk, first), chunk) for chunk, first in _chunks(path))
-        return
-    # Not forked: whoever calls may have threads.
-    with ProcessPoolExecutor(helpers, mp_context=get_context("spawn")) as pool:
-        try:
-            yield _helped(pool, path, 2 * helpers)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _helped(
-    pool: ProcessPoolExecutor, path: Path, most_waiting: int
-) -> Iterator[tuple[Block, bytes]]:
-    waiting: deque[tuple[Future[Block], bytes]] = deque()
-    for chunk, first in _chunks(path):
-        waiting.append((pool.submit(check_lines, chunk, first), chunk))
-        if len(waiting) >= most_waiting:
-            future, read = waiting.popleft()
-            yield future.result(), read
-    for future, read in waiting:
-        yield future.result(), read
-
-
-def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Whole lines, about CHUNK_BYTES of them at a time, and the number of the first."""
-    first = 1
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            if not chunk.endswith(b"\n"):
-                chunk += file.readline(MOST_LINE_BYTES)
-            yield chunk, first
-            first += chunk.count(b"\n")

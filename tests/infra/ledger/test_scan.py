@@ -1,18 +1,21 @@
-"""Reading the whole log by COPY gives what was written, in order, and stops at a hole."""
+"""Reading the whole log gives what was written, in order, and stops at a hole."""
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
+from events.times import parse_time
 from infra.plumbing.ledger.errors import LedgerGap
 from infra.plumbing.ledger.format import join_header, leaf_hash, microseconds
 from infra.plumbing.ledger.keyed import Keyed
-from infra.plumbing.ledger.rows import END, START
-from infra.plumbing.ledger.scan import entries
+from infra.plumbing.ledger.scan import scan
 
 if TYPE_CHECKING:
     from conftest import MakeEvent
@@ -54,15 +57,60 @@ def test_a_part_of_the_log_is_read(ledger: Ledger, make_event: MakeEvent) -> Non
     assert list(ledger.scan(10)) == []
 
 
-def test_a_hole_stops_the_reading(ledger: Ledger, make_event: MakeEvent) -> None:
-    ledger.append([make_event() for _ in range(3)])
-    with ledger.recorder.datastore.get_connection() as connection:
-        query = "COPY (SELECT position, version, occurred_at, recorded_at, stream, leaf,"
-        query += " body_digest, source, event_id, type, schema, key_id, body FROM ledger.events"
-        query += " WHERE position <> 2 ORDER BY position) TO STDOUT (FORMAT binary)"
-        with connection.cursor() as cursor, cursor.copy(query.encode()) as copy:
-            blocks = [bytes(block) for block in copy]
-    assert blocks[0].startswith(START)
-    assert END == b"\xff\xff"
-    with pytest.raises(LedgerGap, match="After position 1 the ledger goes on at 3"):
-        list(entries(blocks, 0))
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+def test_a_hole_stops_the_reading(
+    ledger: Ledger,
+    make_event: MakeEvent,
+    intruder: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    chunk: int,
+) -> None:
+    monkeypatch.setattr("infra.plumbing.ledger.scan.CHUNK", chunk)
+    ledger.append([make_event() for _ in range(5)])
+    intruder.execute("DELETE FROM ledger.events WHERE position = 3")
+    reading = ledger.scan()
+    assert [next(reading).position, next(reading).position] == [1, 2]
+    with pytest.raises(LedgerGap, match="After position 2 the ledger goes on at 4"):
+        next(reading)
+
+
+def test_a_dropped_body_is_none_and_its_digest_stays(
+    ledger: Ledger, make_event: MakeEvent, intruder: psycopg.Connection[Any]
+) -> None:
+    event = make_event()
+    ledger.append([event])
+    intruder.execute("UPDATE ledger.events SET body = NULL")
+    [entry] = ledger.scan()
+    assert (entry.body, entry.body_digest) == (None, sha256(event.body).digest())
+
+
+def test_times_before_2000_and_at_the_ends_of_time_are_read(
+    ledger: Ledger, make_event: MakeEvent
+) -> None:
+    times = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"]
+    events = [replace(make_event(), occurred_at=parse_time(time)) for time in times]
+    ledger.append(events)
+    assert [entry.occurred_at for entry in ledger.scan()] == [
+        microseconds(event.occurred_at) for event in events
+    ]
+
+
+def test_a_reading_that_is_given_up_leaves_the_connection_usable(
+    conninfo: str, ledger: Ledger, make_event: MakeEvent
+) -> None:
+    ledger.append([make_event(text="x" * 2000) for _ in range(500)])
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        reading = scan(connection)
+        assert next(reading).position == 1
+        reading.close()
+        assert len(list(scan(connection))) == 500
+
+
+def test_a_long_log_is_read_in_little_memory(ledger: Ledger, make_event: MakeEvent) -> None:
+    ledger.append([make_event(text="x" * 4000) for _ in range(3000)])
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in ledger.scan()) == 3000
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()

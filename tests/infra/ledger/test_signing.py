@@ -23,6 +23,7 @@ from infra.plumbing.ledger.kept import (
     read_published,
     refuse_unless_grown,
 )
+from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.ledger.merkle import verify_consistency
 from infra.plumbing.ledger.note import open_note, parse_keys
 from infra.plumbing.ledger.proofs import Prover
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from conftest import MakeEvent
 
-    from infra.plumbing.ledger.ledger import Ledger
     from infra.plumbing.postgres.supervisor import EmbeddedPostgres
 
 NOW = parse_time("2026-01-05T12:00:00Z")
@@ -176,9 +176,10 @@ def test_a_log_rolled_back_under_a_running_signer_or_one_without_memory_is_refus
 
 @pytest.mark.usefixtures("signed_then_rolled_back")
 def test_a_log_rolled_back_and_written_on_is_refused(
-    open_signer: Open, ledger: Ledger, make_event: MakeEvent, places: Places
+    open_signer: Open, ledger: Ledger, conninfo: str, make_event: MakeEvent, places: Places
 ) -> None:
-    grow(ledger, make_event, 8)
+    with Ledger.open(conninfo) as another:  # who wrote what is gone would refuse by itself
+        grow(another, make_event, 8)
     signer = open_signer()
     with pytest.raises(LogRewritten):
         signer.sign()
@@ -343,6 +344,7 @@ NEW = Asked("The disk of Monday\nwas lost.", UUID(int=77), NOW)
 def test_a_new_log_is_begun_by_a_record_signed_under_both_names(
     open_signer: Open,
     ledger: Ledger,
+    conninfo: str,
     make_event: MakeEvent,
     places: Places,
     owner: psycopg.Connection[Any],
@@ -360,7 +362,8 @@ def test_a_new_log_is_begun_by_a_record_signed_under_both_names(
     assert [key.name for key in keys] == [old, begun.first.origin]
     assert open_note(record.encode(), keys)[1] == keys
     assert read_published(places.published) == begun.first
-    grow(ledger, make_event, 2)
+    with Ledger.open(conninfo) as restarted:
+        grow(restarted, make_event, 2)
     signer = open_signer()
     assert opened(signer.sign(), signer)[0] == 6
     assert [size for size, _ in notes_in(ledger)] == [4, 6]

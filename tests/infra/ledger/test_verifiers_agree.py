@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from infra.plumbing import verify as alone
+from infra.plumbing.ledger import entries
 from infra.plumbing.ledger.entries import CHECKPOINT, ENTRIES, MANIFEST
 from infra.plumbing.ledger.note import public_key_of
 from infra.plumbing.ledger.verifying import NotTheLog, verify_export
@@ -25,6 +26,7 @@ from tests.infra.ledger.forge import (
     THIEVES_SEED,
     checkpoint_of,
     history,
+    line_of,
     relinked,
     verdict,
     write_export,
@@ -161,11 +163,40 @@ def test_both_say_the_same_of_every_log_written_anew(tmp_path: Path, share: int)
             assert found != "PASS", (seed, number)
 
 
+@pytest.mark.parametrize("share", range(SHARES))
+def test_lines_checked_together_are_what_they_are_one_by_one(share: int) -> None:
+    """Nothing that is refused by itself is let through among many."""
+    dice, seed = dice_of(share)
+    together: Callable[[bytes, int], tuple[list[bytes], list[bytes], int]] = vars(entries)[
+        "_all_good"
+    ]
+    lines = [line_of(item, position) for position, item in enumerate(HONEST, 1)]
+    honest = b"".join(lines)
+    headers, leaves, bodies = together(honest, 1)
+    assert [(h, leaf) for h, leaf in zip(headers, leaves, strict=True)] == [
+        entries.read_line(line[:-1], position)[:2] for position, line in enumerate(lines, 1)
+    ]
+    assert bodies == sum(item.whole for item in HONEST)
+    for number in range(MUTATIONS // SHARES):
+        data = bytearray(honest)
+        dice.choice(MUTATIONS_OF_BYTES)(data, dice)
+        if bytes(data) in (honest, b""):
+            continue
+        try:
+            together(bytes(data), 1)
+        except ValueError:
+            continue
+        *found, rest = bytes(data).split(b"\n")
+        assert not rest, (seed, number)
+        for position, line in enumerate(found, 1):
+            entries.read_line(line, position)  # a cut between lines or a line doubled at the end
+
+
 def test_many_lines_are_checked_by_helping_processes_with_the_same_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.plumbing.ledger.verifying.HELPERS_FROM_BYTES", 1)
-    monkeypatch.setattr("infra.plumbing.ledger.verifying.CHUNK_BYTES", 4096)
+    monkeypatch.setattr("infra.plumbing.ledger.blocks.HELPERS_FROM_BYTES", 1)
+    monkeypatch.setattr("infra.plumbing.ledger.blocks.CHUNK_BYTES", 4096)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     items = history(150, streams=11)
     folder, kept = write_export(tmp_path / "x", items), tmp_path / "kept"
