@@ -317,6 +317,7 @@ def test_a_file_of_public_keys_that_holds_something_else_is_told(
     ("unsigned", "seconds", "asked", "due"),
     [
         (0, 1e9, True, False),
+        (-1, 0.0, False, True),
         (1, 59.9, False, False),
         (1, 60.0, False, True),
         (1, 0.0, True, True),
