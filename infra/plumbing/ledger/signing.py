@@ -91,9 +91,12 @@ class Head:
 
 
 def is_due(unsigned: int, seconds: float, *, asked: bool) -> bool:
-    """Whether to sign now: `unsigned` events came, the last note is `seconds` old."""
+    """Whether to sign now: `unsigned` events came, the last note is `seconds` old.
+
+    Below zero the log was set back: the signer tries at once, and so refuses it.
+    """
     ripe = asked or unsigned >= EVERY_EVENTS or seconds >= EVERY_SECONDS
-    return unsigned > 0 and ripe
+    return unsigned < 0 or (unsigned > 0 and ripe)
 
 
 class Signer:

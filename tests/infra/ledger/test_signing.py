@@ -148,6 +148,13 @@ def signed_then_rolled_back(
     intruder.execute(ROLLED_BACK)
 
 
+@pytest.fixture
+def restarted(conninfo: str) -> Iterator[Ledger]:
+    """The ledger of a program started after that; the one that was running refuses to append."""
+    with Ledger.open(conninfo, connections=1) as opened:
+        yield opened
+
+
 @pytest.mark.usefixtures("signed_then_rolled_back")
 def test_a_log_rolled_back_is_refused_in_one_sentence(open_signer: Open) -> None:
     with pytest.raises(LogRolledBack, match="holds 4 events, but a checkpoint of 9"):
@@ -176,10 +183,9 @@ def test_a_log_rolled_back_under_a_running_signer_or_one_without_memory_is_refus
 
 @pytest.mark.usefixtures("signed_then_rolled_back")
 def test_a_log_rolled_back_and_written_on_is_refused(
-    open_signer: Open, ledger: Ledger, conninfo: str, make_event: MakeEvent, places: Places
+    open_signer: Open, restarted: Ledger, make_event: MakeEvent, places: Places
 ) -> None:
-    with Ledger.open(conninfo) as another:  # who wrote what is gone would refuse by itself
-        grow(another, make_event, 8)
+    grow(restarted, make_event, 8)
     signer = open_signer()
     with pytest.raises(LogRewritten):
         signer.sign()
@@ -190,8 +196,8 @@ def test_a_log_rolled_back_and_written_on_is_refused(
         refuse_unless_grown(
             published,
             published.origin,
-            ledger.size(),
-            lambda size: Prover(ledger.recorder.rows, size).root(),
+            restarted.size(),
+            lambda size: Prover(restarted.recorder.rows, size).root(),
         )
 
 
@@ -318,6 +324,7 @@ def test_a_file_of_public_keys_that_holds_something_else_is_told(
     ("unsigned", "seconds", "asked", "due"),
     [
         (0, 1e9, True, False),
+        (-1, 0.0, False, True),
         (1, 59.9, False, False),
         (1, 60.0, False, True),
         (1, 0.0, True, True),
@@ -343,15 +350,14 @@ NEW = Asked("The disk of Monday\nwas lost.", UUID(int=77), NOW)
 @pytest.mark.usefixtures("signed_then_rolled_back")
 def test_a_new_log_is_begun_by_a_record_signed_under_both_names(
     open_signer: Open,
-    ledger: Ledger,
-    conninfo: str,
+    restarted: Ledger,
     make_event: MakeEvent,
     places: Places,
     owner: psycopg.Connection[Any],
 ) -> None:
-    old = f"rapport/{ledger.deployment()}"
+    old = f"rapport/{restarted.deployment()}"
     begun = start_new_log(
-        owner, places, NEW, lambda size: Prover(ledger.recorder.rows, size).root()
+        owner, places, NEW, lambda size: Prover(restarted.recorder.rows, size).root()
     )
     assert (begun.old.origin, begun.old.size) == (old, 9)
     assert (begun.first.origin, begun.first.size) == (f"rapport/{NEW.deployment}", 4)
@@ -362,12 +368,11 @@ def test_a_new_log_is_begun_by_a_record_signed_under_both_names(
     assert [key.name for key in keys] == [old, begun.first.origin]
     assert open_note(record.encode(), keys)[1] == keys
     assert read_published(places.published) == begun.first
-    with Ledger.open(conninfo) as restarted:
-        grow(restarted, make_event, 2)
+    grow(restarted, make_event, 2)
     signer = open_signer()
     assert opened(signer.sign(), signer)[0] == 6
-    assert [size for size, _ in notes_in(ledger)] == [4, 6]
-    [(ended, size)] = ledger.recorder.rows(
+    assert [size for size, _ in notes_in(restarted)] == [4, 6]
+    [(ended, size)] = restarted.recorder.rows(
         b"SELECT deployment, count(*) FROM ledger.restorations GROUP BY 1", {}
     )
     assert (f"rapport/{ended}", size) == (old, 1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 
 from events.times import parse_time
 from infra.plumbing.ledger.answers import NewEvent
+from infra.plumbing.ledger.kept import LogRolledBack
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.settings import load_settings
 from rapport.running import signer
@@ -104,6 +106,25 @@ def test_it_goes_on_when_its_connection_was_lost(
             )
         record(conninfo)
         wait_for_size(conninfo, 1, ask=True)
+
+
+def test_a_log_set_back_under_it_is_refused_within_a_look(
+    conninfo: str, owner_conninfo: str, intruder: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        record(conninfo)
+    work = Work(settings_of(tmp_path), owner_conninfo, Event())
+    with ThreadPoolExecutor(1) as threads:
+        working = threads.submit(work.run, once=False)
+        wait_for_size(conninfo, 2, ask=False)
+        intruder.execute("DELETE FROM ledger.events WHERE position = 2")
+        leaf = "SELECT leaf FROM ledger.events WHERE position = 1"
+        intruder.execute(f"UPDATE ledger.head SET size = 1, frontier = ({leaf})")
+        try:
+            with pytest.raises(LogRolledBack, match="holds 1 events, but a checkpoint of 2"):
+                working.result(10)
+        finally:
+            work.stop.set()
 
 
 @pytest.mark.parametrize("trouble", [Answer(500), "reset", "hang", "drip"])
