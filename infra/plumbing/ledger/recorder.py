@@ -9,7 +9,7 @@ Application saves has source `rapport` and the event id `<stream>/<version>`.
 from __future__ import annotations
 
 from threading import Thread
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -253,19 +253,18 @@ class LedgerSubscription(ListenNotifySubscription[LedgerRecorder]):
         while not self._has_been_stopped and not self._thread_error:
             try:
                 self._listen_once()
-            except (OperationalError, InterfaceError):
-                self._has_been_notified.set()  # the pull finds out whether the ledger is there
+            except psycopg.Error:
+                sleep(POLL_SECONDS)  # the pull finds out whether the ledger is there
 
     def _listen_once(self) -> None:
-        with self._recorder.datastore.get_connection() as connection:
+        """Listen until the end, or the connection's: it is one of our own, none of the pool's."""
+        where = cast("dict[str, Any]", self._recorder.datastore.pool.kwargs)
+        with psycopg.connect(**where, autocommit=True) as connection:
             connection.execute(_SQL["listen"])
-            try:
-                while not self._has_been_stopped and not self._thread_error:
-                    for _ in connection.notifies(timeout=0.1, stop_after=1):
-                        self._has_been_notified.set()
-            finally:
-                if not connection.closed:
-                    connection.execute(_SQL["unlisten"])
+            self._has_been_notified.set()  # something may have come before LISTEN
+            while not self._has_been_stopped and not self._thread_error:
+                for _ in connection.notifies(timeout=0.1, stop_after=1):
+                    self._has_been_notified.set()
 
 
 def _attempts() -> Iterator[int]:

@@ -29,6 +29,3 @@ ORDER BY position LIMIT %(limit)s
 
 -- name: listen
 LISTEN rapport_ledger
-
--- name: unlisten
-UNLISTEN rapport_ledger

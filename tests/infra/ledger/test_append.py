@@ -194,42 +194,6 @@ def test_the_library_application_is_told_stored_when_the_commits_reply_is_lost(
     assert check_ledger(conninfo) == 1
 
 
-def test_appends_go_on_while_the_table_is_vacuumed_and_indexed(
-    ledger: Ledger, conninfo: str, owner_conninfo: str, make_event: MakeEvent
-) -> None:
-    ledger.append([make_event() for _ in range(10)])
-    with psycopg.connect(conninfo, autocommit=True) as reader, reader.transaction():
-        # An open snapshot makes CREATE INDEX CONCURRENTLY wait half-way, holding its table lock.
-        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        reader.execute("SELECT count(*) FROM ledger.events")
-        with (
-            psycopg.connect(owner_conninfo, autocommit=True) as builder,
-            ThreadPoolExecutor(1) as worker,
-        ):
-            build = worker.submit(
-                builder.execute, "CREATE INDEX CONCURRENTLY by_type ON ledger.events (type)"
-            )
-            _wait_for_lock(conninfo, "ShareUpdateExclusiveLock")
-            assert isinstance(ledger.append([make_event()])[0], Stored)
-            reader.execute("ROLLBACK")
-            reader.execute("BEGIN")
-            build.result(timeout=60)
-            vacuum = worker.submit(builder.execute, "VACUUM (FREEZE) ledger.events")
-            assert isinstance(ledger.append([make_event()])[0], Stored)
-            vacuum.result(timeout=60)
-    assert check_ledger(conninfo) == 12
-
-
-def _wait_for_lock(conninfo: str, mode: str) -> None:
-    with psycopg.connect(conninfo, autocommit=True) as watcher:
-        query = (
-            "SELECT count(*) FROM pg_locks WHERE relation = 'ledger.events'::regclass"
-            " AND granted AND mode = %s"
-        )
-        while watcher.execute(query, [mode]).fetchone() == (0,):
-            watcher.execute("SELECT pg_sleep(0.01)")
-
-
 def test_a_head_lock_that_is_not_free_in_time_says_busy(
     ledger: Ledger, conninfo: str, make_event: MakeEvent
 ) -> None:
