@@ -12,7 +12,6 @@ import pytest
 from infra.plumbing.ledger.answers import Stored
 from infra.plumbing.ledger.append import Writer
 from infra.plumbing.ledger.feed import LedgerFeed
-from infra.plumbing.ledger.keyed import Keyed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from conftest import MakeEvent
 
     from events.facts import Fact
+    from infra.plumbing.ledger.answers import NewEvent
     from infra.plumbing.ledger.ledger import Ledger
 
 SOON_SECONDS = 10.0
@@ -35,7 +35,7 @@ def number(request: pytest.FixtureRequest) -> int:
     return request.param
 
 
-def begin(slow: psycopg.Connection[Any], event: Keyed) -> int:
+def begin(slow: psycopg.Connection[Any], event: NewEvent) -> int:
     """Let a slow writer append and not commit; the position it was given."""
     slow.execute("SELECT 1")
     outcome = Writer().append_within(slow, event)
@@ -64,7 +64,7 @@ def test_what_a_slow_writer_commits_late_is_read_first(
     batches = LedgerFeed(ledger, conninfo).batches(0, 10, Event())
     quick = [make_event(f"quick {each}") for each in range(number)]
     with psycopg.connect(conninfo) as slow, ThreadPoolExecutor(1) as worker:
-        assert begin(slow, Keyed(make_event("slow"))) == 1
+        assert begin(slow, make_event("slow")) == 1
         appended = worker.submit(ledger.append, quick)
         wait_until_one_waits(conninfo)
         assert next(batches) == []  # neither: what is not committed, and what would pass over it
@@ -83,7 +83,7 @@ def test_what_a_slow_writer_takes_back_leaves_no_hole(
     batches = LedgerFeed(ledger, conninfo).batches(0, 10, Event())
     quick = [make_event(f"quick {each}") for each in range(number)]
     with psycopg.connect(conninfo) as slow, ThreadPoolExecutor(1) as worker:
-        begin(slow, Keyed(make_event("slow")))
+        begin(slow, make_event("slow"))
         appended = worker.submit(ledger.append, quick)
         wait_until_one_waits(conninfo)
         slow.rollback()
