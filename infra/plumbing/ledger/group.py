@@ -3,8 +3,8 @@
 There is no thread of its own. Whoever finds nobody at work takes everything that waits, its own
 events included, appends it in one transaction and hands the answers out; then the first who came
 meanwhile takes the next turn. Before it begins it waits a moment for as many callers as shared the
-last turn: those who were just answered are likely to come again. A wait is bounded by one
-transaction and that moment, the queue by MAX_WAITING.
+last turn: those who were just answered are likely to come again. The queue is bounded in events
+and bytes, and so is the time that a caller waits for a turn.
 """
 
 from __future__ import annotations
@@ -25,13 +25,19 @@ MAX_TOGETHER = 1_000
 """Events in one shared transaction, at most; a caller's own batch is never split."""
 MAX_WAITING = 20_000
 """Events that may wait for their turn; beyond, a caller is told to come back."""
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+"""Bytes of bodies that may wait, as long as more than one caller waits."""
+PATIENCE_SECONDS = 20.0
+"""How long a caller waits for its turn before it is told to come back."""
 MOMENT_SECONDS = 0.000_5
 """How long a turn waits for others at most; less than the flush that they then share."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Caller:
     events: Sequence[NewEvent]
+    size: int
+    """Bytes of the bodies."""
     turn: Lock
     """Held until the caller's answers are there, or it is to lead."""
     leads: bool = False
@@ -52,6 +58,7 @@ class GroupCommit:
         self._lock = Lock()
         self._queue: deque[_Caller] = deque()
         self._waiting = 0
+        self._waiting_bytes = 0
         self._at_work = False
         self._shared_last = 1
         self._all_here: Lock | None = None
@@ -70,24 +77,43 @@ class GroupCommit:
         """
         turn = Lock()
         turn.acquire()
-        caller = _Caller(events, turn)
+        caller = _Caller(events, sum([len(event.body) for event in events]), turn)
+        self._queue_up(caller)
+        if not caller.leads and not turn.acquire(timeout=PATIENCE_SECONDS):
+            self._leave(caller)
+        if caller.leads:
+            self._lead()
+        if caller.failure is not None:
+            raise caller.failure
+        return caller.answers or []
+
+    def _queue_up(self, caller: _Caller) -> None:
         with self._lock:
-            if self._waiting and self._waiting + len(events) > MAX_WAITING:
+            events, size = self._waiting + len(caller.events), self._waiting_bytes + caller.size
+            if self._queue and (events > MAX_WAITING or size > MAX_WAITING_BYTES):
                 raise LedgerBusy("Too many events wait to be recorded. Try again in a moment.")
-            self._waiting += len(events)
+            self._waiting, self._waiting_bytes = events, size
             self._queue.append(caller)
             caller.leads = not self._at_work
             self._at_work = True
             if self._all_here is not None and len(self._queue) >= self._shared_last:
                 self._all_here.release()
                 self._all_here = None
-        if not caller.leads:
-            turn.acquire()
-        if caller.leads:
-            self._lead()
-        if caller.failure is not None:
-            raise caller.failure
-        return caller.answers or []
+
+    def _leave(self, caller: _Caller) -> None:
+        """Give up a place in the queue; whoever was taken or is to lead just then goes on."""
+        with self._lock:
+            gives_up = caller in self._queue and not caller.leads
+            if gives_up:
+                self._queue.remove(caller)
+                self._count_out(caller)
+        if gives_up:
+            raise LedgerBusy("The events waited too long for their turn. Try again in a moment.")
+        caller.turn.acquire()
+
+    def _count_out(self, caller: _Caller) -> None:
+        self._waiting -= len(caller.events)
+        self._waiting_bytes -= caller.size
 
     def _lead(self) -> None:
         """Work on what waits, our own first of all, then pass the turn on."""
@@ -125,7 +151,8 @@ class GroupCommit:
             while self._queue and size + len(self._queue[0].events) <= MAX_TOGETHER:
                 callers.append(self._queue.popleft())
                 size += len(callers[-1].events)
-            self._waiting -= size
+            for caller in callers:
+                self._count_out(caller)
             self._shared_last = len(callers)
             return callers
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.plumbing.ledger import group as group_module
 from infra.plumbing.ledger.answers import Fenced, Stored
 from infra.plumbing.ledger.errors import LedgerBusy, WrongVersion
 from infra.plumbing.ledger.group import MAX_TOGETHER, MAX_WAITING, GroupCommit
@@ -126,6 +127,42 @@ def test_too_many_waiting_are_told_to_come_back(make_event: MakeEvent) -> None:
             group.append([one])
         slow.go.set()
         assert (len(first.result(10)), len(second.result(10))) == (1, MAX_WAITING)
+
+
+def test_too_many_bytes_waiting_are_told_to_come_back(
+    make_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow()
+    one = make_event(text="x" * 500)
+    monkeypatch.setattr(group_module, "MAX_WAITING_BYTES", 1200)
+    group = GroupCommit(slow)
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(group.append, [one])]
+        assert slow.begun.wait(10)
+        for waiting in (1, 2):
+            calls.append(pool.submit(group.append, [one]))
+            wait_until_waiting(group, waiting)
+        with pytest.raises(LedgerBusy, match="Try again in a moment"):
+            group.append([one])
+        slow.go.set()
+        assert [len(call.result(10)) for call in calls] == [1, 1, 1]
+
+
+def test_a_caller_waits_for_a_turn_no_longer_than_its_patience(
+    make_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow()
+    monkeypatch.setattr(group_module, "PATIENCE_SECONDS", 0.05)
+    group = GroupCommit(slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(group.append, [make_event()])
+        assert slow.begun.wait(10)
+        with pytest.raises(LedgerBusy, match="waited too long"):
+            group.append([make_event()])
+        assert group.waiting == 0
+        slow.go.set()
+        assert len(first.result(10)) == 1
+    assert len(group.append([make_event()])) == 1
 
 
 def test_many_threads_share_transactions_in_the_real_ledger(
