@@ -79,7 +79,10 @@ class _Ground:
     last: dict[bytes, Last]
     fenced: set[bytes]
     known: dict[bytes, Known]
-    placed: dict[bytes, Known] = field(default_factory=dict[bytes, Known])
+    placed: dict[bytes, tuple[Receipt, bytes]] = field(
+        default_factory=dict[bytes, tuple[Receipt, bytes]]
+    )
+    """By event key: where it stands now and its content MAC."""
     leaves: list[bytes] = field(default_factory=list[bytes])
     outcomes: list[Outcome] = field(default_factory=list["Outcome"])
 
@@ -275,7 +278,7 @@ def _place(ground: _Ground, events: Sequence[NewEvent], *, repeated: bool) -> Ge
             leaves.append(leaf)
             receipt = Receipt(event.stream, version, position, leaf)
             outcomes.append(Stored(receipt))
-            placed[keyed.key] = Known(receipt, event.content_mac, keyed.digest)
+            placed[keyed.key] = (receipt, event.content_mac)
             packed.append(rows.pack_row(keyed, position, version, recorded_at, leaf))
         if packed:
             yield b"".join(packed)
@@ -286,7 +289,8 @@ def _told(ground: _Ground, keyed: Keyed, *, repeated: bool) -> Outcome | None:
     if keyed.key in ground.known:
         return _again(ground.known[keyed.key], keyed, repeated=repeated)
     if keyed.key in ground.placed:
-        return ground.placed[keyed.key].against(keyed.event.content_mac)
+        receipt, content_mac = ground.placed[keyed.key]
+        return Known(receipt, content_mac, keyed.digest).against(keyed.event.content_mac)
     return Fenced(keyed.event.stream) if keyed.stream in ground.fenced else None
 
 
