@@ -322,8 +322,10 @@ def _write(connection: Connection[Any], ground: _Ground, parts: Generator[bytes]
     edge = ground.frontier
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.write(rows.START + first)
+        connection.pgconn.flush()  # psycopg would let it lie; the server is to begin now
         for part in parts:
             copy.write(part)
+            connection.pgconn.flush()
         edge.extend(ground.leaves)  # while the server stores the last rows
         copy.write(rows.END)
     with connection.pipeline():
