@@ -116,6 +116,23 @@ def test_what_was_not_recorded_yet_is_not_known_then(house: House, ada: UUID) ->
     assert len(timeline["items"]) == 5
 
 
+@pytest.mark.parametrize("known_at", [{}, {"known_at": "2100-01-01T00:00:00Z"}])
+def test_what_is_recorded_and_not_folded_yet_is_in_no_answer(
+    house: House, ada: UUID, known_at: dict[str, str]
+) -> None:
+    """Each answer stands at the position it names, whether it is read or folded for the asker."""
+    window = {"as_of": "2026-02-20T00:00:00Z", **known_at}
+    kinds = ("", "/timeline", "/health", "/health/explain", "/wallet-share", "/rhythm", "/signals")
+    paths = [*(f"{ADA}{kind}" for kind in kinds), "/customers", "/portfolio", "/signals"]
+    before = [house.read(path, **window) for path in paths]
+    house.record(purchase(ada, "2026-02-10", "900.00"), complaint(ada, "2026-02-11"))
+
+    assert [house.read(path, **window) for path in paths] == before
+    house.fold()
+    after = [house.read(path, **window) for path in paths]
+    assert sum(then != now for then, now in zip(before, after, strict=True)) >= len(kinds) - 1
+
+
 def test_a_name_that_was_not_known_yet_is_not_shown_then(house: House, ada: UUID) -> None:
     before = house.read(ADA)["identifiers"]
     known_at = datetime.now(UTC)
