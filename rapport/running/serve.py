@@ -26,6 +26,7 @@ from services.command.routes import build_router as command_router
 from services.command.service import CommandService
 from services.projections.routes import build_router as projection_router
 from services.projections.service import ProjectionService
+from services.projections.web.lost import install_lost_page
 from services.projections.web.pages import build_pages
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def build_app(
     if projections is not None:
         app.include_router(projection_router(projections))
         app.include_router(build_pages(projections.answers, access))
+        install_lost_page(app)
     _add_health(app, house)
     return app
 

@@ -86,7 +86,9 @@ class Recorder:
     def _told(self, events: Mapping[int, Accepted]) -> dict[int, Answer]:
         """Answer what is stored already, before anyone's identifiers are touched.
 
-        A look without a lock; what another writer stores in between is found by the append.
+        A look without a lock; what another writer stores in between is found by the append. Where
+        two programs send one id with different contents at the same moment, the one that is then
+        refused has had its identifiers remembered already: names go in before the head lock.
         """
         known = self._ledger.known([_key(event) for event in events.values()])
         return {

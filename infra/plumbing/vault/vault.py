@@ -27,6 +27,7 @@ from infra.plumbing.vault.seal import Person
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from psycopg import Connection, Cursor
@@ -142,12 +143,18 @@ class Vault:
             cursor.execute(_SQL["keys"], {"streams": list(streams)})
             return {row[0] for row in cursor}
 
-    def identifiers_of(self, streams: Sequence[UUID]) -> dict[UUID, list[Identifier]]:
-        """The identifiers remembered for each of `streams`, opened. Personal: mind who reads it."""
+    def identifiers_of(
+        self, streams: Sequence[UUID], known_at: datetime | None = None
+    ) -> dict[UUID, list[Identifier]]:
+        """The identifiers remembered for each of `streams`, opened. Personal: mind who reads it.
+
+        `known_at`: only those that were remembered by then.
+        """
         people = self._load(streams)
         found: dict[UUID, list[Identifier]] = {stream: [] for stream in people}
         with self._pool.connection() as connection, _cursor(connection) as cursor:
-            cursor.execute(_SQL["identifiers_of"], {"streams": list(people)})
+            asked = {"streams": list(people), "known_at": known_at}
+            cursor.execute(_SQL["identifiers_of"], asked)
             for stream, kind, lookup, sealed in cursor:
                 plain = AESGCM(people[stream].key).decrypt(
                     bytes(sealed[:NONCE_BYTES]), bytes(sealed[NONCE_BYTES:]), bytes(lookup)

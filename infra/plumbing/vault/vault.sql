@@ -30,7 +30,9 @@ SELECT stream FROM vault.fences WHERE stream = %(stream)s
 
 -- name: identifiers_of
 SELECT i.stream, i.kind, i.lookup, i.sealed FROM vault.identifiers i
-WHERE i.stream = ANY(%(streams)s) ORDER BY i.stream, i.created_at, i.lookup
+WHERE i.stream = ANY(%(streams)s)
+    AND i.created_at <= coalesce(%(known_at)s::timestamptz, 'infinity')
+ORDER BY i.stream, i.created_at, i.lookup
 
 -- name: fingerprint
 SELECT fingerprint FROM vault.master
