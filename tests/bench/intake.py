@@ -104,7 +104,8 @@ def own_time(place: Place, task: Task) -> Generator[Contest]:
     emitter = _emitter(task)
     bodies: list[bytes] = []
     with _recorder(place) as record:
-        record(orjson.dumps(emitter.everyone()))
+        for part in batches(emitter.everyone(), BATCH):
+            record(orjson.dumps(part))
 
         def prepare() -> None:
             events = emitter.take(task.share(BATCH))
