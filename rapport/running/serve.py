@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ from infra.plumbing.ledger.probe import Probe
 from services.command.audit.routes import build_router as audit_router
 from services.command.audit.service import Audit
 from services.command.privacy.routes import build_router as privacy_router
-from services.command.routes import build_router as command_router
+from services.command.routes import install as install_intake
 from services.command.service import CommandService
 from services.projections.routes import build_router as projection_router
 from services.projections.service import ProjectionService
@@ -83,7 +84,7 @@ def build_app(
     problems.install(app)
     auth.install(app, access)
     if command is not None:
-        app.include_router(command_router(command))
+        install_intake(app, command)
         audit = Audit(house.ledger, house.vault, command.recorder, house.catalog)
         app.include_router(audit_router(audit))
         app.include_router(privacy_router(command.privacy))
@@ -153,6 +154,8 @@ def serve(app: FastAPI, taken: socket.socket, on_ready: Callable[[], None]) -> N
         timeout_graceful_shutdown=FAREWELL_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
+    gc.collect()
+    gc.freeze()  # schemas, validators and modules stay: the collector need not walk them again
     _Server(config, on_ready).run(sockets=[taken])
 
 

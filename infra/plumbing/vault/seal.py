@@ -85,9 +85,7 @@ def seal_event(
     Returns one JSON object with sorted keys: `subject` is `customer:<uuid>`, every personal value
     is `{"key", "sealed"}`.
     """
-    sealer = _Sealer(
-        Place.of(subject.stream, event["source"], event["id"]).prefix, subject, others
-    )
+    sealer = _Sealer(Place.of(subject.stream, event["source"], event["id"]).prefix, subject, others)
     data: dict[str, Any] = event["data"]
     if "identifiers" in data:
         names = [
