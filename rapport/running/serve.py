@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 FAREWELL_SECONDS = 5
 KEEP_ALIVE_SECONDS = 30
+COLLECT_AFTER = 10_000
+"""New objects after which the garbage collector looks at the young ones; a request makes hundreds."""
 
 
 def take_port(host: str, port: int) -> socket.socket:
@@ -79,6 +81,7 @@ def build_app(
         summary="Customer relationships as a history of events.",
         docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # asked at every request
     )
     access = Access(house.pool)
     problems.install(app)
@@ -156,6 +159,7 @@ def serve(app: FastAPI, taken: socket.socket, on_ready: Callable[[], None]) -> N
     )
     gc.collect()
     gc.freeze()  # schemas, validators and modules stay: the collector need not walk them again
+    gc.set_threshold(COLLECT_AFTER)
     _Server(config, on_ready).run(sockets=[taken])
 
 

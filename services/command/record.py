@@ -122,8 +122,9 @@ class Recorder:
         append, which tells a repeat and a conflict by itself.
         """
         lookup = self._vault.hashes.lookup
-        subject, *more = (known.get(lookup(each)) for each in identifiers_of(accepted))
-        if subject is None or None in more:
+        found, *more = identifiers_of(accepted)
+        subject = known.get(lookup(found))
+        if subject is None or any(known.get(lookup(each)) is None for each in more):
             return None
         parties: dict[str, Person] = {}
         for identifier in others_in(accepted):

@@ -6,6 +6,7 @@ the cores with the server; it is the same for both.
 
 from __future__ import annotations
 
+import gc
 import time
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -145,6 +146,8 @@ def _recorder(place: Place) -> Generator[Callable[[bytes], None]]:
             if batch_answer(list(zip(ids, answers, strict=True))).status_code != HTTPStatus.OK:
                 raise AssertionError("Intake refused an event of the bench.")
 
+        gc.collect()
+        gc.freeze()  # as the server does before its first request
         yield record
 
 

@@ -63,13 +63,19 @@ class Place:
     @classmethod
     def of(cls, stream: UUID, source: str, event_id: str) -> Place:
         """The place of an event's values."""
-        return cls(
-            b"\x00".join((b"rapport:1", stream.bytes, source.encode(), event_id.encode(), b""))
-        )
+        return cls(_prefix(stream, source, event_id))
 
     def bind(self, pointer: str) -> bytes:
         """The associated data of the value at `pointer`."""
         return self.prefix + pointer.encode()
+
+
+def _prefix(stream: UUID, source: str, event_id: str) -> bytes:
+    return b"rapport:1\x00%b\x00%b\x00%b\x00" % (
+        stream.bytes,
+        source.encode(),
+        event_id.encode(),
+    )
 
 
 def seal_event(
@@ -85,7 +91,8 @@ def seal_event(
     Returns one JSON object with sorted keys: `subject` is `customer:<uuid>`, every personal value
     is `{"key", "sealed"}`.
     """
-    sealer = _Sealer(Place.of(subject.stream, event["source"], event["id"]).prefix, subject, others)
+    prefix = _prefix(subject.stream, event["source"], event["id"])
+    sealer = _Sealer(prefix, subject, others)
     data: dict[str, Any] = event["data"]
     if "identifiers" in data:
         names = [
