@@ -38,7 +38,7 @@ VERSION = "0.1.0"
 FAREWELL_SECONDS = 5
 KEEP_ALIVE_SECONDS = 30
 COLLECT_AFTER = 10_000
-"""New objects after which the garbage collector looks at the young ones; a request makes hundreds."""
+"""Objects made before the garbage collector looks at the young ones; a request makes hundreds."""
 
 
 def take_port(host: str, port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING
 
@@ -154,3 +155,56 @@ def test_closing_finishes_what_waits_and_takes_nothing_more(worker: Worker) -> N
     assert waiting.result(0) == [4]
     with pytest.raises(Closed):
         gatherer.submit([3])
+
+
+def test_coroutines_share_a_round_with_threads(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    first = held(gatherer, worker)
+
+    async def together() -> list[list[int] | BaseException]:
+        waiting = [gatherer.join([2]), gatherer.join([3, 4])]
+        worker.go.set()
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert asyncio.run(together()) == [[4], [6, 8]]
+    assert first.result(WAIT) == [2]
+
+
+def test_a_coroutines_fault_is_its_own(gatherer: Gatherer[int, int], worker: Worker) -> None:
+    held(gatherer, worker)
+
+    async def together() -> list[list[int] | BaseException]:
+        waiting = [gatherer.join([2]), gatherer.join([-1])]
+        worker.go.set()
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    good, bad = asyncio.run(together())
+    assert good == [4]
+    assert isinstance(bad, ValueError)
+
+
+def test_a_coroutine_that_gave_up_is_not_worked_for(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    first = held(gatherer, worker)
+
+    async def give_up() -> None:
+        gatherer.join([2]).set_exception(TimeoutError())
+        gatherer.join([3]).cancel()
+
+    asyncio.run(give_up())
+    worker.go.set()
+    assert first.result(WAIT) == [2]
+    assert gatherer.submit([4]).result(WAIT) == [8]
+    assert [number for each in worker.rounds for number in each] == [1, 4]
+
+
+def test_a_loop_that_ended_stops_nobody_else(gatherer: Gatherer[int, int], worker: Worker) -> None:
+    async def go_away() -> None:
+        gatherer.join([1])
+
+    asyncio.run(go_away())
+    assert worker.begun.wait(WAIT)
+    worker.go.set()
+    assert gatherer.submit([2]).result(WAIT) == [4]
