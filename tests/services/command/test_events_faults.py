@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from fastapi.testclient import TestClient
 
 from services.command.intake import MAX_BYTES
 from services.command.service import CommandService
-from tests.services.command.house import BATCH, application, complaint
+from tests.services.command.house import BATCH, complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,9 +104,7 @@ def test_a_sender_is_told_to_come_back_when_the_recording_takes_too_long(house: 
     ):
         holder.execute(b"SELECT size FROM ledger.head FOR UPDATE")
         begun = monotonic()
-        answer = replace(house, client=TestClient(application(hurried, house.pool))).post(
-            complaint()
-        )
+        answer = house.over(hurried).post(complaint())
         taken = monotonic() - begun
         holder.rollback()
 
