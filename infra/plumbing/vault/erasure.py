@@ -62,7 +62,7 @@ def forget(connection: Connection[Any], hashes: Hashes, stream: UUID) -> Forgott
     """
     person = uuid4()
     with _cursor(connection) as cursor:
-        cursor.execute(_SQL["take_list"])
+        _take_list(cursor)
         destroyed = cursor.execute(_SQL["destroy_key"], {"stream": stream}).fetchall()
         removed = cursor.execute(_SQL["remove_identifiers"], {"stream": stream}).fetchall()
         listed = _list(cursor, person, (hashes.listed(bytes(lookup)) for (lookup,) in removed))
@@ -82,7 +82,7 @@ def suppress(
     Answers how many names this call put there or found there.
     """
     with _cursor(connection) as cursor:
-        cursor.execute(_SQL["take_list"])
+        _take_list(cursor)
         wanted = set[bytes]() if listed is None else {listed}
         person = _person_of(cursor, stream, wanted) or uuid4()
         if stream is not None:
@@ -101,7 +101,7 @@ def release(
     who are recorded again.
     """
     with _cursor(connection) as cursor:
-        cursor.execute(_SQL["take_list"])
+        _take_list(cursor)
         person = _person_of(cursor, stream, set[bytes]() if listed is None else {listed})
         if person is None:
             return None, []
@@ -116,6 +116,12 @@ def listed_person(
     """The number under which a customer or a hashed name is on the list, or None."""
     with _cursor(connection) as cursor:
         return _person_of(cursor, stream, set[bytes]() if listed is None else {listed})
+
+
+def _take_list(cursor: Cursor[Any]) -> None:
+    """Have the vault alone until the end, and make void what any program remembers of it."""
+    cursor.execute(_SQL["take_list"])
+    cursor.execute(_SQL["count_change"])
 
 
 def _person_of(cursor: Cursor[Any], stream: UUID | None, wanted: set[bytes]) -> UUID | None:

@@ -1,6 +1,9 @@
 -- name: find
 SELECT lookup, stream FROM vault.identifiers WHERE lookup = ANY(%(lookups)s)
 
+-- name: changes
+SELECT changes FROM vault.master
+
 -- name: hold_list
 -- Shared among writers; an erasure and a suppression take it alone. Until this transaction ends
 -- nobody is put on the list, and no key is destroyed.
