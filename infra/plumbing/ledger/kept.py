@@ -7,7 +7,8 @@ reach the disk before anything built on them, and do not belong in that backup.
     <data folder>/signer/remembered.json       the last note and the tree's right edge at its size
     <data folder>/checkpoints/latest.checkpoint       for everybody: the last note,
                               2026-01-05.checkpoint   the last note of each day (UTC),
-                              public-key              lines `name+id+base64`
+                              public-key              lines `name+id+base64`,
+                              refused           there while the signer refuses the log: why
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from typing import TYPE_CHECKING
 import orjson
 
 from infra.plumbing.errors import HouseError
-from infra.plumbing.ledger.checkpoint import read_checkpoint
 from infra.plumbing.ledger.errors import LedgerGap
-from infra.plumbing.ledger.note import KEY_BYTES, NoteError, VerifierKey, parse_keys
+from infra.plumbing.ledger.note import KEY_BYTES, VerifierKey, parse_keys
 from infra.plumbing.postgres.folder import make_lasting
+from infra.plumbing.secret_file import refuse_open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 LATEST = "latest.checkpoint"
 PUBLIC_KEY = "public-key"
+REFUSED = "refused"
 PRIVATE, PUBLIC = 0o600, 0o644
 """Permissions of what is the signer's alone, and of what is for everybody."""
 
@@ -45,6 +47,7 @@ class SignerError(HouseError):
 
         SignerError
         ├── SignerKeyMissing    the key file is gone although checkpoints were signed with it
+        ├── SignerKeyOpen       others may change the key file
         ├── SignerFileDamaged   the key, or what is remembered, cannot be read
         └── LogRefused          the database does not hold the log that was signed
             ├── LogRolledBack   it holds fewer events
@@ -55,6 +58,10 @@ class SignerError(HouseError):
 
 class SignerKeyMissing(SignerError):
     """The key file is gone although checkpoints were signed with it."""
+
+
+class SignerKeyOpen(SignerError):
+    """Others than its owner may change the key file."""
 
 
 class SignerFileDamaged(SignerError):
@@ -114,10 +121,12 @@ def open_seed(path: Path, *, create: bool) -> bytes:
 
     Raises:
         SignerKeyMissing: no file, and `create` is false.
+        SignerKeyOpen: others may change the file.
         SignerFileDamaged: the file does not hold 32 bytes in hexadecimal.
     """
     if create and not path.exists():
         write_whole(path, os.urandom(KEY_BYTES).hex().encode() + b"\n", PRIVATE)
+    refuse_open_file(path, SignerKeyOpen)
     written = _read(path)
     if written is None:
         raise SignerKeyMissing(
@@ -175,19 +184,32 @@ def read_latest(folder: Path) -> bytes | None:
     return _read(folder / LATEST)
 
 
-def read_published(folder: Path) -> Checkpoint | None:
-    """What was published last, as it says; None if nothing was.
+def read_notes(folder: Path) -> list[bytes]:
+    """Every note that lies in the folder: the last, and the last of each day.
 
     Raises:
-        SignerFileDamaged: it cannot be read.
+        SignerError: this user may not read them.
     """
-    note = read_latest(folder)
-    if note is None:
-        return None
-    try:
-        return read_checkpoint(note)
-    except NoteError:
-        raise damaged(folder / LATEST) from None
+    found = (_read(path) for path in sorted(folder.glob("*.checkpoint")))
+    return [note for note in found if note is not None]
+
+
+def read_refusal(folder: Path) -> str | None:
+    """Why the signer refuses the log; None if it does not.
+
+    Raises:
+        SignerError: this user may not read it.
+    """
+    written = _read(folder / REFUSED)
+    return None if written is None else written.decode(errors="replace").strip()
+
+
+def write_refusal(folder: Path, refusal: LogRefused | None) -> None:
+    """Tell everybody that the signer refuses the log, and why; None: it does not any more."""
+    if refusal is not None:
+        write_whole(folder / REFUSED, f"{refusal}\n".encode(), PUBLIC)
+    elif (folder / REFUSED).exists():
+        (folder / REFUSED).unlink()
 
 
 def refuse_unless_grown(
@@ -254,6 +276,15 @@ def _read(path: Path) -> bytes | None:
         raise SignerError(
             f"{path} cannot be read: {error.strerror}. Give the program's user the folder."
         ) from error
+
+
+def read_keys(folder: Path) -> list[VerifierKey]:
+    """The public keys of this log and of former ones; none before anything was published.
+
+    Raises:
+        SignerFileDamaged: the file holds something else.
+    """
+    return _known_keys(folder / PUBLIC_KEY)
 
 
 def _known_keys(path: Path) -> list[VerifierKey]:

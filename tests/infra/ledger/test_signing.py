@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
-from events.times import parse_time
-from infra.plumbing.ledger import signing
+from infra.plumbing.ledger import recount, signing
 from infra.plumbing.ledger.checkpoint import open_checkpoint
 from infra.plumbing.ledger.kept import (
     LogReplaced,
@@ -20,52 +16,20 @@ from infra.plumbing.ledger.kept import (
     SignerError,
     SignerFileDamaged,
     SignerKeyMissing,
-    read_published,
-    refuse_unless_grown,
 )
-from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.ledger.merkle import verify_consistency
-from infra.plumbing.ledger.note import open_note, parse_keys
+from infra.plumbing.ledger.note import parse_keys
 from infra.plumbing.ledger.proofs import Prover
-from infra.plumbing.ledger.restored import Asked, NewLogRefused, start_new_log
 from infra.plumbing.ledger.signing import Places, Signer, is_due
-from infra.plumbing.postgres.facts import SIGNER
-from infra.plumbing.postgres.pool import address
+from infra.plumbing.ledger.started import refuse_another_log
+from tests.infra.ledger.conftest import ROLLED_BACK, grow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
+    import psycopg
     from conftest import MakeEvent
 
-    from infra.plumbing.postgres.supervisor import EmbeddedPostgres
-
-NOW = parse_time("2026-01-05T12:00:00Z")
-
-
-class Open(Protocol):
-    """Starts the signer anew, as its own database user."""
-
-    def __call__(self) -> Signer: ...
-
-
-@pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(
-        tmp_path / "secrets" / "key", tmp_path / "signer" / "remembered", tmp_path / "published"
-    )
-
-
-@pytest.fixture
-def open_signer(postgres_server: EmbeddedPostgres, conninfo: str, places: Places) -> Iterator[Open]:
-    ours = make_conninfo(postgres_server.conninfo_of(SIGNER), dbname=address(conninfo).dbname)
-    with psycopg.connect(ours, autocommit=True) as connection:
-        yield lambda: Signer(connection, places, lambda: NOW)
-
-
-def grow(ledger: Ledger, make_event: MakeEvent, events: int) -> None:
-    stream = uuid4()
-    ledger.append([make_event(stream=stream) for _ in range(events)])
+    from infra.plumbing.ledger.ledger import Ledger
+    from tests.infra.ledger.conftest import Open
 
 
 def opened(note: str | None, signer: Signer) -> tuple[int, bytes]:
@@ -87,7 +51,7 @@ def test_a_new_log_is_signed_while_it_is_empty(open_signer: Open, ledger: Ledger
 def test_each_checkpoint_begins_with_the_one_before(
     open_signer: Open, ledger: Ledger, make_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signing, "BATCH", 3)
+    monkeypatch.setattr(recount, "LEAVES", 3)
     signer = open_signer()
     before = opened(signer.sign(), signer)
     for events in (1, 2, 5, 9, 1):
@@ -130,31 +94,6 @@ def test_what_was_remembered_and_not_published_is_published_at_the_next_start(
     assert [size for size, _ in notes_in(ledger)] == [0, 3]
 
 
-ROLLED_BACK = """
-    DELETE FROM ledger.events WHERE position > 4;
-    UPDATE ledger.head SET size = 4, frontier = (SELECT frontier FROM saved)
-"""
-
-
-@pytest.fixture
-def signed_then_rolled_back(
-    open_signer: Open, ledger: Ledger, make_event: MakeEvent, intruder: psycopg.Connection[Any]
-) -> None:
-    """Four events were there when the backup was made, nine when the last checkpoint was signed."""
-    grow(ledger, make_event, 4)
-    intruder.execute("CREATE TABLE saved AS SELECT frontier FROM ledger.head")
-    grow(ledger, make_event, 5)
-    open_signer().sign()
-    intruder.execute(ROLLED_BACK)
-
-
-@pytest.fixture
-def restarted(conninfo: str) -> Iterator[Ledger]:
-    """The ledger of a program started after that; the one that was running refuses to append."""
-    with Ledger.open(conninfo, connections=1) as opened:
-        yield opened
-
-
 @pytest.mark.usefixtures("signed_then_rolled_back")
 def test_a_log_rolled_back_is_refused_in_one_sentence(open_signer: Open) -> None:
     with pytest.raises(LogRolledBack, match="holds 4 events, but a checkpoint of 9"):
@@ -183,22 +122,21 @@ def test_a_log_rolled_back_under_a_running_signer_or_one_without_memory_is_refus
 
 @pytest.mark.usefixtures("signed_then_rolled_back")
 def test_a_log_rolled_back_and_written_on_is_refused(
-    open_signer: Open, restarted: Ledger, make_event: MakeEvent, places: Places
+    open_signer: Open,
+    restarted: Ledger,
+    make_event: MakeEvent,
+    places: Places,
+    owner: psycopg.Connection[Any],
 ) -> None:
     grow(restarted, make_event, 8)
     signer = open_signer()
     with pytest.raises(LogRewritten):
         signer.sign()
-    published = read_published(places.published)
-    assert published is not None
-    assert published.size == 9
     with pytest.raises(LogRewritten):
-        refuse_unless_grown(
-            published,
-            published.origin,
-            restarted.size(),
-            lambda size: Prover(restarted.recorder.rows, size).root(),
-        )
+        refuse_another_log(owner, places.published)
+    rows = restarted.recorder.rows
+    with pytest.raises(LogRewritten):
+        refuse_another_log(owner, places.published, lambda size: Prover(rows, size).root())
 
 
 @pytest.mark.parametrize(
@@ -324,7 +262,6 @@ def test_a_file_of_public_keys_that_holds_something_else_is_told(
     ("unsigned", "seconds", "asked", "due"),
     [
         (0, 1e9, True, False),
-        (-1, 0.0, False, True),
         (1, 59.9, False, False),
         (1, 60.0, False, True),
         (1, 0.0, True, True),
@@ -338,63 +275,48 @@ def test_a_checkpoint_is_due_after_a_minute_or_ten_thousand_events_or_when_asked
     assert is_due(unsigned, seconds, asked=asked) is due
 
 
-@pytest.fixture
-def owner(owner_conninfo: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(owner_conninfo, autocommit=True) as connection:
-        yield connection
-
-
-NEW = Asked("The disk of Monday\nwas lost.", UUID(int=77), NOW)
-
-
-@pytest.mark.usefixtures("signed_then_rolled_back")
-def test_a_new_log_is_begun_by_a_record_signed_under_both_names(
-    open_signer: Open,
-    restarted: Ledger,
-    make_event: MakeEvent,
-    places: Places,
-    owner: psycopg.Connection[Any],
+def test_a_log_that_went_back_is_refused_at_the_next_look_though_nothing_is_to_be_signed(
+    open_signer: Open, ledger: Ledger, make_event: MakeEvent, intruder: psycopg.Connection[Any]
 ) -> None:
-    old = f"rapport/{restarted.deployment()}"
-    begun = start_new_log(
-        owner, places, NEW, lambda size: Prover(restarted.recorder.rows, size).root()
-    )
-    assert (begun.old.origin, begun.old.size) == (old, 9)
-    assert (begun.first.origin, begun.first.size) == (f"rapport/{NEW.deployment}", 4)
-    record = begun.record.read_text()
-    assert "\nrestored-from 1\n" in record
-    assert "\nreason The disk of Monday was lost.\n" in record
-    keys = parse_keys((places.published / "public-key").read_text())
-    assert [key.name for key in keys] == [old, begun.first.origin]
-    assert open_note(record.encode(), keys)[1] == keys
-    assert read_published(places.published) == begun.first
-    grow(restarted, make_event, 2)
     signer = open_signer()
-    assert opened(signer.sign(), signer)[0] == 6
-    assert [size for size, _ in notes_in(restarted)] == [4, 6]
-    [(ended, size)] = restarted.recorder.rows(
-        b"SELECT deployment, count(*) FROM ledger.restorations GROUP BY 1", {}
-    )
-    assert (f"rapport/{ended}", size) == (old, 1)
+    grow(ledger, make_event, 4)
+    intruder.execute("CREATE TABLE saved AS SELECT frontier FROM ledger.head")
+    grow(ledger, make_event, 5)
+    signer.sign()
+    assert signer.look().size == 9
+    intruder.execute("UPDATE ledger.head SET frontier = sha256('x') || substr(frontier, 33)")
+    with pytest.raises(LogRewritten):
+        signer.look()
+    intruder.execute(ROLLED_BACK)
+    with pytest.raises(LogRolledBack, match="holds 4 events, but a checkpoint of 9"):
+        signer.look()
 
 
-def test_a_log_that_holds_what_was_signed_is_not_parted_with(
+@pytest.mark.parametrize("position", [1, 5, 12])
+@pytest.mark.parametrize(
+    "crime",
+    [
+        "UPDATE ledger.events SET leaf = sha256('x') WHERE position = %s",
+        "DELETE FROM ledger.events WHERE position = %s",
+    ],
+)
+def test_signed_leaves_are_read_again_round_and_round(  # noqa: PLR0913, PLR0917 - fixtures
     open_signer: Open,
     ledger: Ledger,
     make_event: MakeEvent,
-    places: Places,
-    owner: psycopg.Connection[Any],
+    intruder: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    position: int,
+    crime: str,
 ) -> None:
-    def begin(asked: Asked) -> None:
-        start_new_log(owner, places, asked, lambda size: Prover(ledger.recorder.rows, size).root())
-
-    open_signer()
-    with pytest.raises(NewLogRefused, match="Nothing was ever published"):
-        begin(NEW)
-    open_signer().sign()
-    grow(ledger, make_event, 2)
-    with pytest.raises(NewLogRefused, match="goes on as it is"):
-        begin(NEW)
-    for reason in ("", " \n", "x" * 501, "bell\x07"):
-        with pytest.raises(NewLogRefused, match="Give a reason"):
-            begin(Asked(reason, NEW.deployment, NOW))
+    monkeypatch.setattr(signing, "SLICE", 5)
+    signer = open_signer()
+    grow(ledger, make_event, 12)
+    signer.sign()
+    for _ in range(7):  # over the end and in the middle of the third round
+        signer.reread()
+    grow(ledger, make_event, 3)
+    signer.sign()
+    intruder.execute(crime.encode(), (position,))
+    with pytest.raises(LogRewritten):
+        _ = [signer.reread() for _ in range(6)]  # two rounds at most
