@@ -43,7 +43,9 @@ _NO_CUSTOMER_CURE: Final = (
     "Send a customer UUID that this platform answered with, or another identifier (crm:, email:)."
 )
 FENCED_ERROR: Final = FieldError(
-    "/subject", "The customer is being erased just now.", "Send the event again in a minute."
+    "/subject",
+    "The customer is being erased, suppressed or released just now.",
+    "Send the event again in a minute.",
 )
 
 
@@ -109,8 +111,10 @@ class Recorder:
             else:
                 (early if ahead(ready.occurred_at, now) else fresh)[index] = ready
         if withheld:
-            self._quarantine.withhold(list(withheld.values()))
-            answers.update(dict.fromkeys(withheld, Quarantined((SUPPRESSED_ERROR,))))
+            kept = self._quarantine.withhold(list(withheld.values()))
+            for (index, each), there in zip(withheld.items(), kept, strict=True):
+                aside = Quarantined((SUPPRESSED_ERROR,))
+                answers[index] = aside if there else _fenced(each.event)
         if early:
             kept = self._quarantine.keep_early(list(early.values()))
             for (index, event), there in zip(early.items(), kept, strict=True):
@@ -162,7 +166,7 @@ class Recorder:
         if subject.withheld is None or _is_ours(accepted):
             return self._seal(accepted, subject, parties)
         stranger = Person.new(subject.withheld)
-        return Withheld(self._seal(accepted, stranger, parties), stranger)
+        return Withheld(self._seal(accepted, stranger, parties), stranger, subject.withheld)
 
     def _seal(self, accepted: Accepted, subject: Person, parties: dict[str, Person]) -> NewEvent:
         envelope = accepted.envelope

@@ -7,7 +7,7 @@ SELECT lookup, stream FROM vault.identifiers WHERE lookup = ANY(%(lookups)s)
 SELECT pg_advisory_xact_lock_shared(hashtextextended('rapport vault: list', 0))
 
 -- name: listed
-SELECT hash, person FROM vault.suppressed WHERE hash = ANY(%(hashes)s)
+SELECT hash, person FROM vault.suppressed WHERE hash = ANY(%(hashes)s) AND NOT released
 
 -- name: keys
 SELECT stream, key_id, wrapped, suppressed FROM vault.keys WHERE stream = ANY(%(streams)s)

@@ -40,10 +40,6 @@ SELECT ledger.forget_content_macs(%(stream)s)
 -- name: remove_quarantined_of
 DELETE FROM ops.quarantine WHERE stream = %(stream)s
 
--- name: remove_quarantined_for
-WITH gone AS (DELETE FROM ops.quarantine WHERE person = %(person)s RETURNING stream)
-DELETE FROM vault.keys USING gone WHERE keys.stream = gone.stream
-
 -- name: remove_proposals
 DELETE FROM outbox.proposals WHERE stream = %(stream)s AND recorded_at IS NULL
 
@@ -53,10 +49,6 @@ SELECT greatest(%(now)s, max(occurred_at)) FROM ledger.events WHERE stream = %(s
 -- name: withheld
 SELECT id, stream, body FROM ops.quarantine
 WHERE person = %(person)s AND id > %(after)s ORDER BY id LIMIT 1
-
--- name: remove_withheld
-WITH gone AS (DELETE FROM ops.quarantine WHERE id = %(id)s RETURNING stream)
-DELETE FROM vault.keys USING gone WHERE keys.stream = gone.stream
 
 -- name: history
 SELECT position, version, source, event_id, type, schema, occurred_at, recorded_at, leaf, body

@@ -147,7 +147,7 @@ class Privacy:
             return
         if kind is Kind.ACCESS:
             raise NobodyKnown("No customer has this name.")
-        if erasure.listed_person(connection, stream, listed) is None:
+        if not erasure.is_listed(connection, self._means.vault.hashes, stream, listed):
             raise NobodyKnown(
                 "No customer has this name."
                 if kind is Kind.ERASE

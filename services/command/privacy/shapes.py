@@ -27,7 +27,13 @@ DID: Final = {
     "vault.suppressed": "keyed hashes of names put on the list of those not to be recorded",
     "ledger.events.content_mac": "events whose keyed hash of the content as received was removed",
     "ops.quarantine": "events removed from quarantine",
-    "left in ops.quarantine": "events left in quarantine, which cannot be recorded",
+    "withheld in ops.quarantine": "events about the person removed that had been withheld from the "
+    "ledger, with the keys they were sealed under",
+    "left in ops.quarantine": "events left in quarantine, which cannot be recorded (dated ahead, "
+    "another event under their id, no longer valid): a later release tries again, an erasure "
+    "removes them",
+    "erased": "customers who are erased or being erased: by that their names are on the list, and "
+    "their history takes no more events",
     "outbox.proposals": "conclusions dropped that waited to be recorded",
     "ledger.events": "events appended that say what was done",
 }

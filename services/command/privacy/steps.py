@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.rows import tuple_row
 
-from infra.plumbing.ledger.answers import Duplicate, Stored
+from infra.plumbing.ledger.answers import Duplicate, Fenced, Stored
 from infra.plumbing.ledger.append import Writer
 from infra.plumbing.vault import erasure
 from infra.plumbing.vault.master import KeyGone
@@ -122,6 +122,7 @@ def _forget(work: Work) -> Mapping[str, int]:
         "vault.keys": gone.keys,
         "vault.identifiers": gone.identifiers,
         "vault.suppressed": gone.listed,
+        "withheld in ops.quarantine": gone.withheld,
     }
 
 
@@ -156,9 +157,10 @@ _ERASE: Final[tuple[Step, ...]] = (
 
 
 def _drop_withheld(work: Work) -> Mapping[str, int]:
-    """Of a name that is on the list only withheld events can be there."""
-    person = erasure.listed_person(work.connection, None, work.request.hash)
-    return {"ops.quarantine": work.rowcount("remove_quarantined_for", person=person)}
+    """Of a name that nobody has only withheld events can be there."""
+    hashes = work.means.vault.hashes
+    gone = erasure.drop_withheld(work.connection, hashes, work.request.hash)
+    return {"withheld in ops.quarantine": gone}
 
 
 def _suppress(work: Work) -> Mapping[str, int]:
@@ -169,35 +171,35 @@ def _suppress(work: Work) -> Mapping[str, int]:
 
 
 def _say_suppressed(work: Work) -> Mapping[str, int]:
-    _say(work, work.stream, in_force=True)
-    return {"ledger.events": 1}
+    return _say(work, [work.stream], in_force=True)
 
 
 def _release(work: Work) -> Mapping[str, int]:
     request = work.request
-    person, streams = erasure.release(work.connection, request.stream, request.hash)
+    hashes = work.means.vault.hashes
+    person, streams = erasure.release(work.connection, hashes, request.stream, request.hash)
     work.connection.execute(SQL["note_person"], {"id": request.id, "person": person})
-    for stream in streams:
-        _say(work, stream, in_force=False)
-    return {"ledger.events": len(streams)}
+    return _say(work, streams, in_force=False)
 
 
 def _bring_back(work: Work) -> Mapping[str, int]:
-    """Record what was withheld; what still cannot be recorded stays where it is."""
-    counts = {"ops.quarantine": 0, "left in ops.quarantine": 0}
-    after = 0
+    """Record what was withheld; what still cannot be recorded stays for a release or erasure.
+
+    No row is held while events are recorded: that is done over other connections, which an
+    erasure waiting for the row would hold up.
+    """
+    person, recorded, after = work.request.person, list[int](), 0
+    if person is None:
+        return {"ops.quarantine": 0, "left in ops.quarantine": 0}
     while True:
         with work.connection.cursor(row_factory=tuple_row) as cursor:
-            window = {"person": work.request.person, "after": after}
-            row = cursor.execute(SQL["withheld"], window).fetchone()
+            row = cursor.execute(SQL["withheld"], {"person": person, "after": after}).fetchone()
         if row is None:
-            return counts
+            left = erasure.settle(work.connection, person, recorded)
+            return {"ops.quarantine": len(recorded), "left in ops.quarantine": left}
         after, stream, body = row
         if _recorded(work.means, stream, body):
-            work.connection.execute(SQL["remove_withheld"], {"id": after})
-            counts["ops.quarantine"] += 1
-        else:
-            counts["left in ops.quarantine"] += 1
+            recorded.append(after)
 
 
 def _recorded(means: Means, stream: UUID, body: bytes) -> bool:
@@ -214,11 +216,22 @@ def _recorded(means: Means, stream: UUID, body: bytes) -> bool:
     return isinstance(answer, Stored | Duplicate)
 
 
-def _say(work: Work, stream: UUID, *, in_force: bool) -> None:
+def _say(work: Work, streams: Sequence[UUID], *, in_force: bool) -> Mapping[str, int]:
+    """Tell it in the history of each; an erased customer's takes nothing more and needs none."""
     at: datetime = work.means.clock()
-    mac_key = work.means.mac_key
-    event = events.suppression(stream, work.request.id, at, mac_key, in_force=in_force)
-    work.receipts.append(_receipt(_append(work.connection, event)))
+    before = len(work.receipts)
+    erased = 0
+    for stream in streams:
+        event = events.suppression(
+            stream, work.request.id, at, work.means.mac_key, in_force=in_force
+        )
+        outcome = _append(work.connection, event)
+        if isinstance(outcome, Fenced):
+            erased += 1
+        else:
+            work.receipts.append(_receipt(outcome))
+    told = {"ledger.events": len(work.receipts) - before}
+    return told | {"erased": erased} if erased else told
 
 
 def _append(connection: Connection[Any], event: NewEvent) -> Outcome:
