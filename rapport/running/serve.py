@@ -19,6 +19,8 @@ from infra.plumbing.http import auth, problems
 from infra.plumbing.http.problems import Problem
 from infra.plumbing.ledger.errors import LedgerWentBack
 from infra.plumbing.ledger.probe import Probe
+from infra.plumbing.postgres.pool import session_conninfo
+from infra.plumbing.vault.rewriting import Rewriter
 from services.command.audit.routes import build_router as audit_router
 from services.command.audit.service import Audit
 from services.command.privacy.routes import build_router as privacy_router
@@ -102,6 +104,7 @@ def command_service(house: House) -> CommandService:
         pool=house.pool,
         master=house.master,
         catalog=house.catalog,
+        rewrite=Rewriter(session_conninfo(house.database.owner_conninfo, "rewriting")).rewrite,
     )
 
 

@@ -17,7 +17,8 @@ from services.command.proposals import Proposals
 from services.command.record import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
     from threading import Event
     from types import TracebackType
     from typing import Self
@@ -51,7 +52,9 @@ class CommandService:
         clock: Clock = system_clock,
         max_waiting: int = MAX_WAITING,
         answer_seconds: float = ANSWER_SECONDS,
+        rewrite: Callable[[datetime], int] | None = None,
     ) -> None:
+        """`rewrite`: see `Means`."""
         self._answer_seconds = answer_seconds
         self.catalog = catalog
         self.recorder = Recorder(ledger, vault, pool, master, clock)
@@ -66,6 +69,7 @@ class CommandService:
             prove=lambda: Prover(ledger.recorder.rows),
             mac_key=self.recorder.mac_key,
             clock=clock,
+            rewrite=rewrite,
         )
         self.privacy = Privacy(pool, means, AWAY)
 

@@ -19,12 +19,16 @@ WHERE done_at IS NULL AND id <> ALL(%(passed)s::uuid[])
 ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 
 -- name: steps
-SELECT number, step, counts, done_at FROM ops.privacy_steps
+SELECT number, step, counts, done_at, positions FROM ops.privacy_steps
 WHERE request = %(id)s ORDER BY number
 
 -- name: step_done
-INSERT INTO ops.privacy_steps (request, number, step, counts)
-VALUES (%(id)s, %(number)s, %(step)s, %(counts)s::jsonb)
+INSERT INTO ops.privacy_steps (request, number, step, counts, positions)
+VALUES (%(id)s, %(number)s, %(step)s, %(counts)s::jsonb, %(positions)s::bigint[])
+
+-- name: receipts
+SELECT stream, version, position, leaf FROM ledger.events
+WHERE position = ANY(%(positions)s::bigint[]) ORDER BY position
 
 -- name: note_person
 UPDATE ops.privacy_requests SET person = %(person)s WHERE id = %(id)s

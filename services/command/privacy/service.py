@@ -6,6 +6,7 @@ last step, whichever program picks the request up.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,11 +15,12 @@ import structlog
 from events.errors import BadIdentifier
 from events.identifiers import normalise
 from infra.plumbing.vault import erasure
+from infra.plumbing.vault.rewriting import NotYet
 from infra.plumbing.vault.vault import CUSTOMER_KIND, reference
 from services.command.privacy import requests, shapes
 from services.command.privacy.export import export
 from services.command.privacy.steps import Means, Work, plan
-from services.command.privacy.values import Kind
+from services.command.privacy.values import Done, Kind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -110,6 +112,8 @@ class Privacy:
                     self._step(connection, request)
             except self._not_now:
                 raise
+            except NotYet as wait:
+                self._resting[request.id] = now + timedelta(seconds=wait.seconds)
             except Exception as error:  # noqa: BLE001 - one request's fault must not stop the others
                 _LOG.error("privacy_step_failed", kind=request.type, error=type(error).__name__)
                 self._resting[request.id] = now + REST
@@ -119,15 +123,21 @@ class Privacy:
         done = requests.steps_of(connection, request.id)
         steps = plan(request)
         name, step = steps[len(done)]
-        counted = {store: count for each in done for store, count in each.counts.items()}
-        work = Work(connection, request, counted, self._means)
-        requests.note_step(connection, request.id, len(done) + 1, name, step(work))
-        _LOG.info("privacy_step", kind=request.type, number=len(done) + 1)
-        if len(done) + 1 == len(steps):
+        counted = Counter[str]()
+        for each in done:
+            counted.update(each.counts)
+        since = done[-1].at if done else request.asked_at
+        work = Work(connection, request, counted, since, self._means)
+        counts = step(work)
+        positions = [receipt.position for receipt in work.receipts]
+        new = Done(len(done) + 1, name, counts, since, positions)
+        requests.note_step(connection, request.id, new)
+        _LOG.info("privacy_step", kind=request.type, number=new.number)
+        if new.number == len(steps):
             told = requests.steps_of(connection, request.id)
-            requests.finish(
-                connection, request.id, shapes.certificate(request, told, work.receipts)
-            )
+            receipts = requests.receipts_of(connection, told)
+            made = shapes.certificate(request, told, receipts)
+            requests.finish(connection, request.id, made)
 
     def _listed(self, ref: str) -> bytes | None:
         """The hash under which a name that no customer has would stand on the list."""

@@ -44,6 +44,8 @@ class Means:
     """What the steps work with.
 
     `record` is the way in that every event takes; `prove` gives a prover for the ledger as it is.
+    `rewrite` sees that live files hold nothing deleted before an instant, and tells how many tables
+    that took; None where this program has no owner's way in.
     """
 
     vault: Vault
@@ -52,15 +54,20 @@ class Means:
     prove: Callable[[], Prover]
     mac_key: bytes
     clock: Clock
+    rewrite: Callable[[datetime], int] | None = None
 
 
 @dataclass(slots=True)
 class Work:
-    """One step at work: its open transaction, the request, and what the steps before counted."""
+    """One step at work: its open transaction, the request, and what the steps before counted.
+
+    `since` is when the step before was done; `receipts` are of the events this step appends.
+    """
 
     connection: Connection[Any]
     request: Request
     counted: Mapping[str, int]
+    since: datetime
     means: Means
     receipts: list[Receipt] = field(default_factory=list["Receipt"])
 
@@ -95,7 +102,7 @@ def plan(request: Request) -> tuple[Step, ...]:
         case Kind.ACCESS:
             return (("gather", _gather),)
         case Kind.ERASE if request.stream is None:
-            return (("quarantine", _drop_withheld),)
+            return (("quarantine", _drop_withheld), _FILES)
         case Kind.ERASE:
             return _ERASE
         case Kind.SUPPRESS if request.stream is None:
@@ -146,6 +153,13 @@ def _say_erased(work: Work) -> Mapping[str, int]:
     return {"ledger.events": 1}
 
 
+def _rewrite(work: Work) -> Mapping[str, int]:
+    """The deleted rows out of the live files; over a connection of its own, as their owner."""
+    rewrite = work.means.rewrite
+    return {"files": 0 if rewrite is None else rewrite(work.since)}
+
+
+_FILES: Final[Step] = ("files", _rewrite)
 _ERASE: Final[tuple[Step, ...]] = (
     ("fence", _fence),
     ("key and identifiers", _forget),
@@ -153,6 +167,7 @@ _ERASE: Final[tuple[Step, ...]] = (
     ("quarantine", _drop_quarantined),
     ("proposals", _drop_proposals),
     ("ledger", _say_erased),
+    _FILES,
 )
 
 

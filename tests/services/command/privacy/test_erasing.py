@@ -68,6 +68,7 @@ def test_the_certificate_names_every_store_and_can_be_proved(office: Office) -> 
         "ops.quarantine": 1,
         "outbox.proposals": 0,
         "ledger.events": 1,
+        "files": 0,
     }
     leaf, position = b64decode(certificate["leaf"]), certificate["position"]
     prover = Prover(house.ledger.recorder.rows)

@@ -198,7 +198,8 @@ def test_what_waits_about_a_suppressed_name_can_be_erased(office: Office) -> Non
     statuses(office, about_ada())
     told = office.done("erase", ADA)
     assert [(each["store"], each["count"]) for each in told["stores"]] == [
-        ("withheld in ops.quarantine", 1)
+        ("withheld in ops.quarantine", 1),
+        ("files", 0),
     ]
     assert (office.count("ops.quarantine"), office.count("vault.keys")) == (0, 0)
     assert statuses(office, about_ada()) == ["quarantined"]

@@ -5,3 +5,6 @@ COMMENT ON COLUMN vault.suppressed.released IS 'Recorded again; kept while withh
 
 -- Whether a person is still to be withheld is asked for each event that is.
 CREATE INDEX keys_suppressed ON vault.keys (suppressed) WHERE suppressed IS NOT NULL;
+
+-- Where the events stand that a step appended, for the certificate that is made at the end.
+ALTER TABLE ops.privacy_steps ADD COLUMN positions bigint[] NOT NULL DEFAULT '{}';
