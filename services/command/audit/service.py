@@ -10,22 +10,18 @@ from __future__ import annotations
 
 from base64 import b64encode
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID, uuid4
-
-import structlog
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from events.errors import BadIdentifier
 from events.times import format_time
 from infra.plumbing.clock import system_clock
-from infra.plumbing.ledger.answers import Stored
 from infra.plumbing.ledger.errors import LedgerGap
 from infra.plumbing.ledger.proofs import Prover
 from infra.plumbing.vault.opening import open_body
 from services.command.audit.history import HistoryCheck, Shown
 from services.command.audit.reading import event_at, history, newest_checkpoint
-from services.command.intake import Accepted, judge
-from services.command.strict_json import write_json
+from services.command.audit.telling import Unspeakable, reader, tell_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,10 +35,6 @@ if TYPE_CHECKING:
     from services.command.audit.history import Finding
     from services.command.audit.reading import Recorded
     from services.command.record import Recorder
-
-SOURCE: Final = "rapport/audit"
-READ: Final = "audit.read"
-_LOG = structlog.get_logger(__name__)
 
 
 class AuditError(Exception):
@@ -223,23 +215,16 @@ class Audit:
         Raises:
             BadPurpose: the purpose cannot be recorded.
         """
-        data = {**about, "reader": who.role, "key": who.key_id, "opened": purpose is not None}
-        event: dict[str, Any] = {
-            "specversion": "1.0",
-            "id": str(uuid4()),
-            "source": SOURCE,
-            "type": READ,
-            "time": format_time(self._clock()),
-            "subject": f"customer:{stream}",
-            "data": data if purpose is None else {**data, "purpose": purpose},
-        }
-        judged = judge(event, write_json(event), self._catalog)
-        if not isinstance(judged, Accepted):
-            raise BadPurpose("The purpose cannot be recorded. State it in 1 to 500 characters.")
-        [answer] = self._recorder.record([judged])
-        if not isinstance(answer, Stored):
-            _LOG.warning("read_of_a_closed_stream", kind=about["what"])
-        return isinstance(answer, Stored)
+        read = {**about, **reader(who, opened=purpose is not None)}
+        if purpose is not None:
+            read["purpose"] = purpose
+        record, now = self._recorder.record, self._clock()
+        try:
+            return tell_read(record, self._catalog, now, stream, read)
+        except Unspeakable:
+            raise BadPurpose(
+                "The purpose cannot be recorded. State it in 1 to 500 characters."
+            ) from None
 
 
 def event_shape(event: Recorded, keys: Mapping[str, bytes]) -> dict[str, Any]:

@@ -54,9 +54,12 @@ def build_router(privacy: Privacy) -> APIRouter:
         return _json(await run_in_threadpool(privacy.tell, request))
 
     @router.get(f"{PATH}/{{request}}/export", summary="All that is kept about a customer")
-    async def export(request: UUID, _: Officer) -> Response:  # pyright: ignore[reportUnusedFunction] - called by route
-        """For a request of the type access: names, events with proofs, mentions by others."""
-        return _json(await run_in_threadpool(privacy.export, request))
+    async def export(request: UUID, officer: Officer) -> Response:  # pyright: ignore[reportUnusedFunction] - called by route
+        """For a request of the type access: names, events with proofs, mentions by others.
+
+        This read is recorded in the customer's history, and so stands in the export.
+        """
+        return _json(await run_in_threadpool(privacy.export, request, officer))
 
     return router
 

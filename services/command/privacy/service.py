@@ -17,6 +17,7 @@ from events.identifiers import normalise
 from infra.plumbing.vault import erasure
 from infra.plumbing.vault.rewriting import NotYet
 from infra.plumbing.vault.vault import CUSTOMER_KIND, reference
+from services.command.audit.telling import reader, tell_read
 from services.command.privacy import requests, shapes
 from services.command.privacy.export import export
 from services.command.privacy.steps import Means, Work, plan
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from infra.plumbing.access import Principal
     from infra.plumbing.postgres.pool import Pool
     from services.command.privacy.values import Request
 
@@ -76,13 +78,21 @@ class Privacy:
             found = requests.read(connection, request)
         return None if found is None else shapes.status(*found, plan(found[0]))
 
-    def export(self, request: UUID) -> dict[str, Any] | None:
-        """All that is kept about the customer of an access request; None if it is no such."""
+    def export(self, request: UUID, who: Principal) -> dict[str, Any] | None:
+        """All that is kept about the customer of an access request; None if it is no such.
+
+        That `who` read it is recorded first (`audit.read`), unless the stream takes no more events;
+        nothing of an erased customer can be opened.
+        """
         with self._pool.connection() as connection:
             found = requests.read(connection, request)
-            if found is None or found[0].type is not Kind.ACCESS or found[0].stream is None:
-                return None
-            return export(connection, self._means, found[0].stream)
+        if found is None or found[0].type is not Kind.ACCESS or found[0].stream is None:
+            return None
+        means, stream = self._means, found[0].stream
+        read = {"what": "export", **reader(who, opened=True)}
+        tell_read(means.record, means.catalog, means.clock(), stream, read)
+        with self._pool.connection() as connection:
+            return export(connection, means, stream)
 
     def run(self, stop: Event) -> None:
         """Work off requests as they come, until `stop` is set."""

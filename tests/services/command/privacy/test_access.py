@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tests.services.command.privacy.office import Office
 
 
+KEYS = ("privacy", "admin")
+
+
 def exported(office: Office, ref: str) -> dict[str, Any]:
     return office.get(office.done("access", ref)["export"]).json()
 
@@ -24,7 +27,7 @@ def test_names_events_and_what_others_said_are_there_opened(office: Office) -> N
 
     assert told["customer"] == ada["customer"]
     assert sorted(told["identifiers"]) == [ADA, CARD]
-    [event] = told["events"]
+    [event, _] = told["events"]
     assert event["event"]["data"]["text"] == WORDS
     assert event["event"]["originalsubject"] == ADA
     assert event["sentence"].startswith("Complained about delivery")
@@ -36,7 +39,7 @@ def test_names_events_and_what_others_said_are_there_opened(office: Office) -> N
 def test_what_is_another_persons_stays_sealed(office: Office) -> None:
     office.house.post(naming_ada())
     told = exported(office, "crm:bob")
-    [event] = told["events"]
+    [event, _] = told["events"]
     assert event["event"]["data"]["referred"].keys() == {"key", "sealed"}
     assert event["event"]["originalsubject"] == "crm:bob"
     assert ADA not in str(told)
@@ -49,11 +52,38 @@ def test_every_event_is_proved_to_be_in_the_ledger(office: Office) -> None:
     told = exported(office, ADA)
     root = b64decode(told["root"])
 
-    assert [event["version"] for event in told["events"]] == [1, 2, 3, 4]
+    assert [event["version"] for event in told["events"]] == [1, 2, 3, 4, 5]
     for event in told["events"]:
         proof = [b64decode(each) for each in event["proof"]]
         leaf = b64decode(event["leaf"])
         assert verify_inclusion(leaf, event["position"] - 1, told["size"], proof, root)
+
+
+def test_each_fetching_of_an_export_is_told_in_the_customers_history_and_in_the_export(
+    office: Office,
+) -> None:
+    office.house.post(about_ada())
+    path = office.done("access", ADA)["export"]
+    assert office.count("ledger.events") == 1  # asked for, and not yet read
+    reads = [office.get(path, key=key).json()["events"][-1] for key in KEYS]
+
+    told = [each["event"]["data"] for each in reads]
+    assert [each.pop("reader") for each in told] == list(KEYS)
+    keys = [each.pop("key") for each in told]
+    assert all(f"_{key}_" in office.house.keys[role] for key, role in zip(keys, KEYS, strict=True))
+    assert told == [{"what": "export", "opened": True}] * 2
+    assert {each["event"]["type"] for each in reads} == {"audit.read"}
+    assert reads[0]["sentence"].startswith("The access export was read by the role privacy")
+    assert [each["version"] for each in reads] == [2, 3]
+
+
+def test_an_export_that_cannot_be_told_of_is_not_shown(office: Office) -> None:
+    office.house.post(about_ada())
+    path = office.done("access", ADA)["export"]
+    office.house.ledger.close()
+    answer = office.get(path)
+    assert answer.status_code == 503
+    assert WORDS not in answer.text
 
 
 def test_an_export_is_made_when_it_is_fetched_and_shows_nothing_of_an_erased_person(
