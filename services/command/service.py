@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from infra.plumbing.away import AWAY
 from infra.plumbing.clock import system_clock
 from infra.plumbing.ledger.errors import OutcomeUnknown
-from infra.plumbing.ledger.proofs import Prover
 from services.command.gather import MAX_WAITING, Gatherer
 from services.command.intake import Accepted
 from services.command.privacy.service import Privacy
@@ -66,7 +65,7 @@ class CommandService:
             vault=vault,
             catalog=catalog,
             record=self.recorder.record,
-            prove=lambda: Prover(ledger.recorder.rows),
+            rows=ledger.recorder.rows,
             mac_key=self.recorder.mac_key,
             clock=clock,
             rewrite=rewrite,

@@ -153,6 +153,12 @@ def is_listed(
         return bool(_known(cursor, hashes, stream, listed)[1])
 
 
+def persons_of(connection: Connection[Any], hashes: Hashes, stream: UUID) -> list[UUID]:
+    """The numbers under which events about a customer are withheld, as their names tell."""
+    with _cursor(connection) as cursor:
+        return _known(cursor, hashes, stream, None)[1]
+
+
 def _known(
     cursor: Cursor[Any], hashes: Hashes, stream: UUID | None, listed: bytes | None
 ) -> tuple[set[bytes], list[UUID]]:

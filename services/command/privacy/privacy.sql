@@ -54,10 +54,10 @@ SELECT greatest(%(now)s, max(occurred_at)) FROM ledger.events WHERE stream = %(s
 SELECT id, stream, body FROM ops.quarantine
 WHERE person = %(person)s AND id > %(after)s ORDER BY id LIMIT 1
 
--- name: history
-SELECT position, version, source, event_id, type, schema, occurred_at, recorded_at, leaf, body
-FROM ledger.events WHERE stream = %(stream)s
-ORDER BY version
+-- name: waiting
+SELECT stream, key_id, reason, occurred_at, received_at, body FROM ops.quarantine
+WHERE stream = %(stream)s OR person = ANY(%(persons)s::uuid[])
+ORDER BY id
 
 -- name: mentions
 -- Reads the whole log: values about this person in other customers' events stand in no index.

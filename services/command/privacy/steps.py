@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from events.catalog import Catalog
     from infra.plumbing.clock import Clock
     from infra.plumbing.ledger.answers import NewEvent, Outcome, Receipt
-    from infra.plumbing.ledger.proofs import Prover
+    from infra.plumbing.ledger.tiles import Rows
     from infra.plumbing.vault.vault import Vault
     from services.command.privacy.values import Request
     from services.command.record import Answer
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 class Means:
     """What the steps work with.
 
-    `record` is the way in that every event takes; `prove` gives a prover for the ledger as it is.
+    `record` is the way in that every event takes; `rows` reads the ledger.
     `rewrite` sees that live files hold nothing deleted before an instant, and tells how many tables
     that took; None where this program has no owner's way in.
     """
@@ -51,7 +51,7 @@ class Means:
     vault: Vault
     catalog: Catalog
     record: Callable[[Sequence[Accepted]], list[Answer]]
-    prove: Callable[[], Prover]
+    rows: Rows
     mac_key: bytes
     clock: Clock
     rewrite: Callable[[datetime], int] | None = None
