@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from infra.plumbing.vault.master import Master
     from infra.plumbing.vault.vault import Vault
     from services.command.intake import Item
+    from services.command.privacy.journal import Journal
     from services.command.record import Answer
 
 NOT_NOW: Final = (*AWAY, TimeoutError)
@@ -52,8 +53,9 @@ class CommandService:
         max_waiting: int = MAX_WAITING,
         answer_seconds: float = ANSWER_SECONDS,
         rewrite: Callable[[datetime], int] | None = None,
+        journal: Journal | None = None,
     ) -> None:
-        """`rewrite`: see `Means`."""
+        """`rewrite` and `journal`: see `Means`."""
         self._answer_seconds = answer_seconds
         self.catalog = catalog
         self.recorder = Recorder(ledger, vault, pool, master, clock)
@@ -69,6 +71,7 @@ class CommandService:
             mac_key=self.recorder.mac_key,
             clock=clock,
             rewrite=rewrite,
+            journal=journal,
         )
         self.privacy = Privacy(pool, means, AWAY)
 

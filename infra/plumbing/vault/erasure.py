@@ -30,13 +30,15 @@ _SQL = Queries.beside("infra.plumbing.vault", "erasure.sql")
 class Forgotten(NamedTuple):
     """What an erasure took out of the vault, and how many names it put on the list.
 
-    `withheld`: events that were set aside because the customer was not to be recorded.
+    `withheld`: events that were set aside because the customer was not to be recorded. `names`:
+    the hashes that are on the list because of it.
     """
 
     keys: int
     identifiers: int
     listed: int
     withheld: int
+    names: frozenset[bytes]
 
 
 def fence(connection: Connection[Any], stream: UUID) -> bool:
@@ -76,7 +78,10 @@ def forget(connection: Connection[Any], hashes: Hashes, stream: UUID) -> Forgott
         listed = _list(cursor, new, names)
         cursor.execute(_SQL["unlist"], {"persons": persons})
         listed += cursor.execute(_SQL["rename"], {"person": new, "before": persons}).rowcount
-    return Forgotten(destroyed, removed, listed, withheld)
+        rows = cursor.execute(_SQL["names"], {"persons": [new]}).fetchall()
+    return Forgotten(
+        destroyed, removed, listed, withheld, frozenset(bytes(name) for (name,) in rows)
+    )
 
 
 def suppress(
@@ -151,6 +156,32 @@ def is_listed(
     """Whether a customer or a hashed name is on the list, or something withheld is left."""
     with _cursor(connection) as cursor:
         return bool(_known(cursor, hashes, stream, listed)[1])
+
+
+def names_of(
+    connection: Connection[Any], hashes: Hashes, stream: UUID | None, listed: bytes | None
+) -> frozenset[bytes]:
+    """All hashes that stand on the list for the person of a customer, or of one hashed name."""
+    with _cursor(connection) as cursor:
+        _, persons = _known(cursor, hashes, stream, listed)
+        rows = cursor.execute(_SQL["names"], {"persons": persons}).fetchall()
+    return frozenset(bytes(name) for (name,) in rows)
+
+
+def restore_list(
+    connection: Connection[Any], listed: Iterable[Collection[bytes]], released: Collection[bytes]
+) -> None:
+    """Put hashes on the list that are missing there, those of one person together.
+
+    And let those be recorded who had been released.
+    """
+    with _cursor(connection) as cursor:
+        cursor.execute(_SQL["take_list"])
+        for names in listed:
+            found = cursor.execute(_SQL["persons"], {"hashes": list(names)}).fetchall()
+            person = _joined(cursor, [each for (each,) in found]) or uuid4()
+            _list(cursor, person, names)
+        cursor.execute(_SQL["release_names"], {"hashes": list(released)})
 
 
 def persons_of(connection: Connection[Any], hashes: Hashes, stream: UUID) -> list[UUID]:

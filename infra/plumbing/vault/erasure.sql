@@ -72,6 +72,12 @@ SELECT suppressed FROM vault.keys WHERE suppressed = ANY(%(persons)s::uuid[])
 -- name: release
 UPDATE vault.suppressed SET released = true WHERE person = %(person)s
 
+-- name: names
+SELECT hash FROM vault.suppressed WHERE person = ANY(%(persons)s::uuid[])
+
+-- name: release_names
+UPDATE vault.suppressed SET released = true WHERE hash = ANY(%(hashes)s::bytea[])
+
 -- name: list_again
 UPDATE vault.suppressed SET released = false WHERE person = ANY(%(persons)s::uuid[])
 

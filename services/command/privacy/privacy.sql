@@ -7,6 +7,9 @@ VALUES (%(type)s, %(stream)s, %(hash)s, %(asked_by)s)
 ON CONFLICT (stream) WHERE type = 'erase' AND stream IS NOT NULL DO NOTHING
 RETURNING id
 
+-- name: restored
+SELECT stream, suppressed FROM vault.keys WHERE stream = ANY(%(streams)s::uuid[])
+
 -- name: request
 SELECT id, type, stream, hash, person, asked_at, done_at, certificate
 FROM ops.privacy_requests WHERE id = %(id)s

@@ -19,6 +19,7 @@ from infra.plumbing.vault.rewriting import NotYet
 from infra.plumbing.vault.vault import CUSTOMER_KIND, reference
 from services.command.audit.telling import reader, tell_read
 from services.command.privacy import requests, shapes
+from services.command.privacy.again import do_again
 from services.command.privacy.export import export
 from services.command.privacy.steps import Means, Work, plan
 from services.command.privacy.values import Done, Kind
@@ -93,6 +94,23 @@ class Privacy:
         tell_read(means.record, means.catalog, means.clock(), stream, read)
         with self._pool.connection() as connection:
             return export(connection, means, stream)
+
+    def do_again(self) -> int:
+        """What the journal knows and a restored database does not; to be called before serving.
+
+        Answers for how many customers it was done.
+
+        Raises:
+            JournalDamaged: the journal cannot be read.
+        """
+        journal = self._means.journal
+        if journal is None:
+            return 0
+        return do_again(self._pool, journal, self._means.clock(), self._work_off)
+
+    def _work_off(self) -> None:
+        while self.advance():
+            pass
 
     def run(self, stop: Event) -> None:
         """Work off requests as they come, until `stop` is set."""

@@ -24,7 +24,7 @@ from services.command.privacy.values import Kind
 from services.command.strict_json import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from infra.plumbing.ledger.answers import NewEvent, Outcome, Receipt
     from infra.plumbing.ledger.tiles import Rows
     from infra.plumbing.vault.vault import Vault
+    from services.command.privacy.journal import Journal
     from services.command.privacy.values import Request
     from services.command.record import Answer
 
@@ -45,7 +46,8 @@ class Means:
 
     `record` is the way in that every event takes; `rows` reads the ledger.
     `rewrite` sees that live files hold nothing deleted before an instant, and tells how many tables
-    that took; None where this program has no owner's way in.
+    that took; None where this program has no owner's way in. `journal` is what a restored database
+    is told by.
     """
 
     vault: Vault
@@ -55,6 +57,7 @@ class Means:
     mac_key: bytes
     clock: Clock
     rewrite: Callable[[datetime], int] | None = None
+    journal: Journal | None = None
 
 
 @dataclass(slots=True)
@@ -81,6 +84,17 @@ class Work:
         if self.request.stream is None:
             raise LookupError("The request names no customer.")
         return self.request.stream
+
+    def journal(self, hashes: Iterable[bytes]) -> None:
+        """Write down outside the database what this step does to the list."""
+        if self.means.journal is not None:
+            request, at = self.request, self.means.clock()
+            self.means.journal.note(request.type, request.id, request.stream, hashes, at)
+
+    def names(self) -> frozenset[bytes]:
+        """The hashes on the list for whom the request is about."""
+        hashes = self.means.vault.hashes
+        return erasure.names_of(self.connection, hashes, self.request.stream, self.request.hash)
 
     def rowcount(self, query: str, **values: Any) -> int:
         """Run a statement and tell how many rows it changed."""
@@ -125,6 +139,7 @@ def _fence(work: Work) -> Mapping[str, int]:
 
 def _forget(work: Work) -> Mapping[str, int]:
     gone = erasure.forget(work.connection, work.means.vault.hashes, work.stream)
+    work.journal(gone.names)
     return {
         "vault.keys": gone.keys,
         "vault.identifiers": gone.identifiers,
@@ -175,6 +190,7 @@ def _drop_withheld(work: Work) -> Mapping[str, int]:
     """Of a name that nobody has only withheld events can be there."""
     hashes = work.means.vault.hashes
     gone = erasure.drop_withheld(work.connection, hashes, work.request.hash)
+    work.journal(work.names())
     return {"withheld in ops.quarantine": gone}
 
 
@@ -182,6 +198,7 @@ def _suppress(work: Work) -> Mapping[str, int]:
     request = work.request
     hashes = work.means.vault.hashes
     listed = erasure.suppress(work.connection, hashes, request.stream, request.hash)
+    work.journal(work.names())
     return {"vault.suppressed": listed}
 
 
@@ -192,6 +209,7 @@ def _say_suppressed(work: Work) -> Mapping[str, int]:
 def _release(work: Work) -> Mapping[str, int]:
     request = work.request
     hashes = work.means.vault.hashes
+    work.journal(work.names())
     person, streams = erasure.release(work.connection, hashes, request.stream, request.hash)
     work.connection.execute(SQL["note_person"], {"id": request.id, "person": person})
     return _say(work, streams, in_force=False)

@@ -58,9 +58,9 @@ def test_a_fence_waits_for_the_append_under_way(pool: Pool) -> None:
 def test_forgetting_takes_key_and_names_at_once_and_twice_is_once(vault: Vault, pool: Pool) -> None:
     ada = one(vault, "email:ada@example.org", "loyalty:77")
     with pool.connection() as connection:
-        assert erasure.forget(connection, vault.hashes, ada.stream) == (1, 2, 2, 0)
+        assert erasure.forget(connection, vault.hashes, ada.stream)[:4] == (1, 2, 2, 0)
     with pool.connection() as connection:
-        assert erasure.forget(connection, vault.hashes, ada.stream) == (0, 0, 0, 0)
+        assert erasure.forget(connection, vault.hashes, ada.stream)[:4] == (0, 0, 0, 0)
 
     assert vault.key(ada.key_id, ada.stream) is None
     again = one(vault, "loyalty:77")
