@@ -13,6 +13,7 @@ from events.errors import FieldError
 from infra.plumbing.away import AWAY
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
 from infra.plumbing.ledger.errors import OutcomeUnknown
+from infra.plumbing.vault import erasure
 from infra.plumbing.vault.seal import Person, seal_event
 from infra.plumbing.vault.vault import CUSTOMER_KIND
 from services.command.intake import (
@@ -28,6 +29,7 @@ from services.command.quarantine import SUPPRESSED_ERROR, Quarantine, Quarantine
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from events.identifiers import Identifier
     from infra.plumbing.clock import Clock
@@ -60,6 +62,7 @@ class Recorder:
     ) -> None:
         self._ledger = ledger
         self._vault = vault
+        self._pool = pool
         self._quarantine = Quarantine(pool, vault)
         self._clock = clock
         self.mac_key = master.derive(MAC_LABEL)
@@ -84,6 +87,27 @@ class Recorder:
                     raise OutcomeUnknown("Some of the events were stored.") from error
                 raise
         return [answers[index] for index in range(len(events))]
+
+    def record_behind_fence(self, event: Accepted, stream: UUID) -> bool:
+        """Store what the platform itself says of an erased customer; False if they are not erased.
+
+        Nothing in it is sealed, so nothing in it may be personal.
+        """
+        envelope = event.envelope
+        new = NewEvent(
+            stream=stream,
+            source=envelope.source,
+            event_id=envelope.id,
+            type=envelope.type,
+            schema=event.kind.version,
+            occurred_at=envelope.time,
+            body=event.written,
+            content_mac=self._mac(event),
+        )
+        with self._pool.connection() as connection:
+            fenced = erasure.is_fenced(connection, stream)
+            outcome = erasure.append_behind_fence(connection, new) if fenced else None
+        return isinstance(outcome, Stored)
 
     def _told(self, events: Mapping[int, Accepted]) -> dict[int, Answer]:
         """Answer what is stored already, before anyone's identifiers are touched.

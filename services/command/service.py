@@ -66,7 +66,7 @@ class CommandService:
         means = Means(
             vault=vault,
             catalog=catalog,
-            record=self.recorder.record,
+            recorder=self.recorder,
             rows=ledger.recorder.rows,
             mac_key=self.recorder.mac_key,
             clock=clock,

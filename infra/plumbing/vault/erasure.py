@@ -50,6 +50,11 @@ def fence(connection: Connection[Any], stream: UUID) -> bool:
     return connection.execute(_SQL["fence"], {"stream": stream}).rowcount == 1
 
 
+def is_fenced(connection: Connection[Any], stream: UUID) -> bool:
+    """Whether `stream` takes no more events; a fence is never taken down for good."""
+    return connection.execute(_SQL["fenced"], {"stream": stream}).rowcount == 1
+
+
 def append_behind_fence(connection: Connection[Any], event: NewEvent) -> Outcome:
     """Append one last `event` to a fenced stream.
 

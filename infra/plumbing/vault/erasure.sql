@@ -4,6 +4,9 @@ SELECT FROM ledger.head FOR UPDATE
 -- name: fence
 INSERT INTO vault.fences (stream) VALUES (%(stream)s) ON CONFLICT DO NOTHING
 
+-- name: fenced
+SELECT FROM vault.fences WHERE stream = %(stream)s
+
 -- name: take_down_fence
 DELETE FROM vault.fences WHERE stream = %(stream)s
 

@@ -82,8 +82,8 @@ class Privacy:
     def export(self, request: UUID, who: Principal) -> dict[str, Any] | None:
         """All that is kept about the customer of an access request; None if it is no such.
 
-        That `who` read it is recorded first (`audit.read`), unless the stream takes no more events;
-        nothing of an erased customer can be opened.
+        That `who` read it is recorded first (`audit.read`); nothing of an erased customer can be
+        opened.
         """
         with self._pool.connection() as connection:
             found = requests.read(connection, request)
@@ -91,7 +91,7 @@ class Privacy:
             return None
         means, stream = self._means, found[0].stream
         read = {"what": "export", **reader(who, opened=True)}
-        tell_read(means.record, means.catalog, means.clock(), stream, read)
+        tell_read(means.recorder, means.catalog, means.clock(), stream, read)
         with self._pool.connection() as connection:
             return export(connection, means, stream)
 

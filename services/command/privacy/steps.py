@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from infra.plumbing.vault.vault import Vault
     from services.command.privacy.journal import Journal
     from services.command.privacy.values import Request
-    from services.command.record import Answer
+    from services.command.record import Recorder
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
     """What the steps work with.
 
-    `record` is the way in that every event takes; `rows` reads the ledger.
+    `recorder` is the way in that every event takes; `rows` reads the ledger.
     `rewrite` sees that live files hold nothing deleted before an instant, and tells how many tables
     that took; None where this program has no owner's way in. `journal` is what a restored database
     is told by.
@@ -52,7 +52,7 @@ class Means:
 
     vault: Vault
     catalog: Catalog
-    record: Callable[[Sequence[Accepted]], list[Answer]]
+    recorder: Recorder
     rows: Rows
     mac_key: bytes
     clock: Clock
@@ -245,7 +245,7 @@ def _recorded(means: Means, stream: UUID, body: bytes) -> bool:
     item = judge(event, write_json(event), means.catalog)
     if not isinstance(item, Accepted):
         return False
-    [answer] = means.record([item])
+    [answer] = means.recorder.record([item])
     return isinstance(answer, Stored | Duplicate)
 
 

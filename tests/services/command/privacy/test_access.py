@@ -179,6 +179,10 @@ def test_an_export_is_made_when_it_is_fetched_and_shows_nothing_of_an_erased_per
     assert (told["identifiers"], told["customer"]) == ([], stream)
     assert WORDS not in str(told)
     assert told["events"][0]["event"]["data"]["about"] == "delivery"
+    types = [each["event"]["type"] for each in told["events"]]
+    assert types == ["complaint.opened", "customer.erased", "audit.read"]
+    assert checked(told) == []
+    assert office.count("vault.fences") == 1
 
 
 def test_only_an_access_request_has_an_export(office: Office) -> None:
