@@ -51,6 +51,15 @@ class EventType:
     validator: jsonschema_rs.Draft202012Validator = field(repr=False, compare=False)
     say: Sentence = field(repr=False, compare=False)
 
+    def faults(self, data: object) -> list[FieldError]:
+        """Tell what is wrong with an event's `data` that was read from JSON and holds no U+0000.
+
+        Raises UnicodeEncodeError for a text that no JSON in UTF-8 can have held.
+        """
+        if self.validator.is_valid(data):
+            return []
+        return field_errors(self.schema, self.validator.iter_errors(data))
+
 
 class Catalog:
     """Every event type found at load, by name and version."""
@@ -116,9 +125,7 @@ class Catalog:
         except (UnknownType, UnknownVersion) as unknown:
             return [unknown.at()]
         try:
-            if kind.validator.is_valid(data):
-                return _unstorable(data)
-            return field_errors(kind.schema, kind.validator.iter_errors(data))
+            return kind.faults(data) or _unstorable(data)
         except UnicodeEncodeError:
             return [_NOT_JSON]
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from events.errors import BadIdentifier
@@ -28,8 +27,7 @@ _TRUNK_ZERO: Final = re.compile(r"(?<=\d)\s*\(0\)")
 _PHONE: Final = re.compile(rf"\+[1-9][0-9]{{{MIN_PHONE_DIGITS - 1},{MAX_PHONE_DIGITS - 1}}}")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Identifier:
+class Identifier(NamedTuple):
     """One outside name of a customer; its text is `kind:value`.
 
     `value` is personal unless the kind is `customer`.
@@ -54,9 +52,9 @@ def parse_identifier(text: object) -> Identifier:
     if not isinstance(text, str):
         raise BadIdentifier("The identifier is not text.", _CURE)
     kind, colon, value = text.partition(":")
-    if not colon or kind not in _RULES:
+    if not colon:
         raise BadIdentifier("The identifier has no kind that is known here.", _CURE)
-    return normalise(Identifier(kind, value))
+    return Identifier(kind, _normal(kind, value))
 
 
 def normalise(identifier: Identifier) -> Identifier:
@@ -65,14 +63,20 @@ def normalise(identifier: Identifier) -> Identifier:
     email: trimmed, lower case. phone: `+` and 7 to 15 digits. customer: a UUID in lower case.
     Others: trimmed. Raises BadIdentifier if there is no such kind or no such value.
     """
-    rule = _RULES.get(identifier.kind)
+    kind, value = identifier
+    return Identifier(kind, _normal(kind, value))
+
+
+def _normal(kind: str, text: str) -> str:
+    rule = _RULES.get(kind)
     if rule is None:
         raise BadIdentifier("The identifier has no kind that is known here.", _CURE)
-    value = unicodedata.normalize("NFC", identifier.value).strip()
-    if not value or len(value) > MAX_LENGTH or _CONTROL.search(value):
+    value = (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
+    strange = not value.isprintable() and _CONTROL.search(value)  # the first look is the quick one
+    if not value or len(value) > MAX_LENGTH or strange:
         cure = f"Send 1 to {MAX_LENGTH} characters after the colon, without control characters."
         raise BadIdentifier("The identifier's value is empty, too long or not plain text.", cure)
-    return Identifier(identifier.kind, rule(value))
+    return rule(value)
 
 
 def _email(value: str) -> str:

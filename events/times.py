@@ -47,7 +47,8 @@ def parse_time(text: object) -> datetime:
     if _RFC3339.fullmatch(text) is None:
         raise _not_rfc3339(text)
     try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        found = datetime.fromisoformat(text.upper())
+        return found if found.tzinfo is UTC else found.astimezone(UTC)
     except (ValueError, OverflowError) as wrong:
         if text[_SECONDS] == "60":
             cure = "Send the second before or after it: clocks here have no leap seconds."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -26,10 +27,11 @@ from services.command.audit.service import Audit
 from services.command.privacy.journal import NAME as JOURNAL
 from services.command.privacy.journal import Journal
 from services.command.privacy.routes import build_router as privacy_router
-from services.command.routes import build_router as command_router
+from services.command.routes import install as install_intake
 from services.command.service import CommandService
 from services.projections.routes import build_router as projection_router
 from services.projections.service import ProjectionService
+from services.projections.web.lost import install_lost_page
 from services.projections.web.pages import build_pages
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 FAREWELL_SECONDS = 5
 KEEP_ALIVE_SECONDS = 30
+COLLECT_AFTER = 10_000
+"""Objects made before the garbage collector looks at the young ones; a request makes hundreds."""
 
 
 def take_port(host: str, port: int) -> socket.socket:
@@ -82,18 +86,20 @@ def build_app(
         summary="Customer relationships as a history of events.",
         docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # asked at every request
     )
     access = Access(house.pool)
     problems.install(app)
     auth.install(app, access)
     if command is not None:
-        app.include_router(command_router(command))
+        install_intake(app, command)
         audit = Audit(house.ledger, house.vault, command.recorder, house.catalog)
         app.include_router(audit_router(audit))
         app.include_router(privacy_router(command.privacy))
     if projections is not None:
         app.include_router(projection_router(projections))
         app.include_router(build_pages(projections.answers, access))
+        install_lost_page(app)
     _add_health(app, house)
     return app
 
@@ -171,6 +177,9 @@ def serve(app: FastAPI, taken: socket.socket, on_ready: Callable[[], None]) -> N
         timeout_graceful_shutdown=FAREWELL_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
+    gc.collect()
+    gc.freeze()  # schemas, validators and modules stay: the collector need not walk them again
+    gc.set_threshold(COLLECT_AFTER)
     _Server(config, on_ready).run(sockets=[taken])
 
 

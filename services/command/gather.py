@@ -6,10 +6,13 @@ order. While one round is under way the next requests gather behind it.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Condition, Thread
+from time import sleep
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ MAX_TOGETHER: Final = 1_000
 MAX_WAITING: Final = 20_000
 """Items that may wait; beyond, a caller is told to come back."""
 
+MOMENT_SECONDS: Final = 0.002
+"""How long a round waits for company where the last one had some."""
+
 
 class Overloaded(Exception):
     """Too much is waiting already: come back later. Nothing was taken."""
@@ -32,10 +38,34 @@ class Closed(Exception):
     """The program is stopping. Nothing was taken."""
 
 
-@dataclass(frozen=True, slots=True)
+class Unfinished(Exception):
+    """The work was begun and took too long: nobody knows yet what came of it."""
+
+
+@dataclass(slots=True)
 class _Wait(Generic[Question, Answer]):
+    """A caller. With a `loop` it is a coroutine there, whose future only that loop may touch."""
+
     items: Sequence[Question]
-    future: Future[list[Answer]]
+    future: Future[list[Answer]] | asyncio.Future[list[Answer]]
+    loop: asyncio.AbstractEventLoop | None = None
+    begun: bool = False
+
+    def begin(self) -> bool:
+        """Whether anybody still waits for the answers. Under the lock, like giving up."""
+        if isinstance(self.future, Future):
+            return self.future.set_running_or_notify_cancel()
+        self.begun = not self.future.done()
+        return self.begun
+
+    def finish(self, result: list[Answer] | Exception) -> None:
+        """Hand the answers out, or what went wrong; in a coroutine's case, on its loop."""
+        if self.loop is not None and self.future.done():
+            return  # it gave up meanwhile
+        if isinstance(result, Exception):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)
 
 
 class Gatherer(Generic[Question, Answer]):
@@ -70,16 +100,43 @@ class Gatherer(Generic[Question, Answer]):
             Overloaded: too much is waiting.
             Closed: `close` was called.
         """
-        wait = _Wait(items, Future[list[Answer]]())
+        future = Future[list[Answer]]()
+        self._enter(_Wait(items, future))
+        return future
+
+    async def join(self, items: Sequence[Question], seconds: float) -> list[Answer]:
+        """The same for a coroutine, within `seconds`. A round wakes a loop once for all in it.
+
+        Raises:
+            Overloaded, Closed: as `submit`.
+            TimeoutError: the items were not begun, and now never will be.
+            Unfinished: they were.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Answer]] = loop.create_future()
+        wait = _Wait(items, future, loop)
+        self._enter(wait)
+        # By hand: `asyncio.wait_for` costs a multiple of it.
+        limit = loop.call_later(seconds, self._give_up, wait)
+        try:
+            return await future
+        finally:
+            limit.cancel()
+
+    def _give_up(self, wait: _Wait[Question, Answer]) -> None:
+        with self._changed:
+            if not wait.future.done():
+                wait.future.set_exception(Unfinished() if wait.begun else TimeoutError())
+
+    def _enter(self, wait: _Wait[Question, Answer]) -> None:
         with self._changed:
             if self._closed:
                 raise Closed
-            if self._waiting and self._waiting + len(items) > self._max_waiting:
+            if self._waiting and self._waiting + len(wait.items) > self._max_waiting:
                 raise Overloaded
-            self._waiting += len(items)
+            self._waiting += len(wait.items)
             self._queue.append(wait)
             self._changed.notify()
-        return wait.future
 
     def close(self) -> None:
         """Take nothing more, finish what waits, and return when it is done."""
@@ -89,15 +146,25 @@ class Gatherer(Generic[Question, Answer]):
         self._thread.join()
 
     def _run(self) -> None:
-        while taken := self._next_round():
-            begun = [wait for wait in taken if wait.future.set_running_or_notify_cancel()]
+        callers = 0
+        while taken := self._next_round(company=callers > 1):
+            callers = len(taken)
+            with self._changed:
+                begun = [wait for wait in taken if wait.begin()]
             if begun:
                 self._do(begun)
 
-    def _next_round(self) -> list[_Wait[Question, Answer]]:
-        """Wait for work and take what fits in one round; nothing if closed and all is done."""
+    def _next_round(self, *, company: bool) -> list[_Wait[Question, Answer]]:
+        """Wait for work and take what fits in one round; nothing if closed and all is done.
+
+        With `company`, whoever was just answered together is likely to come again: wait a moment
+        for more, without being woken for each.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closed)
+        if company:
+            sleep(MOMENT_SECONDS)
+        with self._changed:
             taken: list[_Wait[Question, Answer]] = []
             size = 0
             while self._queue and (not taken or size + len(self._queue[0].items) <= MAX_TOGETHER):
@@ -110,16 +177,35 @@ class Gatherer(Generic[Question, Answer]):
         try:
             answers = self._work([item for wait in begun for item in wait.items])
         except self._shared as error:
-            for wait in begun:
-                wait.future.set_exception(error)
+            _hand_out([(wait, error) for wait in begun])
         except Exception as error:  # noqa: BLE001 - handed to the caller, who alone can judge it
             if len(begun) == 1:
-                begun[0].future.set_exception(error)
+                _hand_out([(begun[0], error)])
                 return
             for wait in begun:
                 self._do([wait])
         else:
+            finished: list[tuple[_Wait[Question, Answer], list[Answer] | Exception]] = []
             at = 0
             for wait in begun:
-                wait.future.set_result(answers[at : at + len(wait.items)])
+                finished.append((wait, answers[at : at + len(wait.items)]))
                 at += len(wait.items)
+            _hand_out(finished)
+
+
+def _hand_out(
+    finished: Sequence[tuple[_Wait[Question, Answer], list[Answer] | Exception]],
+) -> None:
+    """Finish each caller where it waits, with one wake-up for all of a loop."""
+    for loop in {wait.loop for wait, _ in finished}:
+        here = [(wait, result) for wait, result in finished if wait.loop is loop]
+        if loop is None:
+            _finish(here)
+        else:
+            with suppress(RuntimeError):  # the loop ended, and whoever waited there with it
+                loop.call_soon_threadsafe(_finish, here)
+
+
+def _finish(finished: Sequence[tuple[_Wait[Question, Answer], list[Answer] | Exception]]) -> None:
+    for wait, result in finished:
+        wait.finish(result)

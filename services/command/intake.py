@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from events.envelope import Envelope, read_envelope
 from events.errors import FieldError, LanguageError
@@ -49,8 +50,7 @@ _MAX_ID_CHARS: Final = 256
 _FIRST_WORD: Final = re.compile(r"[/:]")
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """An event that may be recorded. `event` is it as received, `written` its canonical JSON."""
 
     envelope: Envelope
@@ -217,7 +217,7 @@ def _check(envelope: Envelope, catalog: Catalog) -> EventType | list[FieldError]
         )
     except LanguageError as unknown:
         return [unknown.at()]
-    return catalog.check(kind.type, kind.version, envelope.data) or kind
+    return kind.faults(envelope.data) or kind
 
 
 def _id_of(value: object) -> str | None:
@@ -233,7 +233,7 @@ def foreign(item: Item, source: str | None) -> Item:
     if isinstance(item, Rejected):
         return item
     sent = item.envelope.source
-    if _FIRST_WORD.split(sent.strip().casefold(), 1)[0].strip() == OWN_SOURCE:
+    if _looks_like_us(sent):
         cure = "Name the system that the event comes from."
         error = FieldError("/source", "Sources that begin so are the platform's own.", cure)
     elif item.kind.domain == OWN_DOMAIN:
@@ -245,6 +245,11 @@ def foreign(item: Item, source: str | None) -> Item:
     else:
         return item
     return Rejected((error,), item.envelope.id, "forbidden")
+
+
+@lru_cache(maxsize=1024)
+def _looks_like_us(source: str) -> bool:
+    return _FIRST_WORD.split(source.strip().casefold(), 1)[0].strip() == OWN_SOURCE
 
 
 def ahead(occurred_at: datetime, now: datetime) -> bool:

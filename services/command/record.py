@@ -5,8 +5,6 @@ The only writer of customers' events: HTTP, proposals and every later way in com
 
 from __future__ import annotations
 
-import hmac
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from events.errors import FieldError
@@ -14,6 +12,7 @@ from infra.plumbing.away import AWAY
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
 from infra.plumbing.ledger.errors import OutcomeUnknown
 from infra.plumbing.vault import erasure
+from infra.plumbing.vault.hashes import Mac
 from infra.plumbing.vault.seal import Person, seal_event
 from infra.plumbing.vault.vault import CUSTOMER_KIND
 from services.command.intake import (
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from infra.plumbing.ledger.ledger import Ledger
     from infra.plumbing.postgres.pool import Pool
     from infra.plumbing.vault.master import Master
+    from infra.plumbing.vault.memory import Known
     from infra.plumbing.vault.vault import Vault
 
 MAC_LABEL: Final = "rapport content-mac 1"
@@ -66,6 +66,7 @@ class Recorder:
         self._quarantine = Quarantine(pool, vault)
         self._clock = clock
         self.mac_key = master.derive(MAC_LABEL)
+        self._macs = Mac(self.mac_key)
 
     def record(self, events: Sequence[Accepted]) -> list[Answer]:
         """Store `events` in order; one answer each. Sending the same again is safe.
@@ -75,13 +76,11 @@ class Recorder:
             another of AWAY: not now, and nothing was stored; send the same events again.
         """
         now = self._clock()
+        known = self._vault.known()
         answers: dict[int, Answer] = {}
         for wave in _waves(events):
             try:
-                answers.update(self._told(wave))
-                new = {index: event for index, event in wave.items() if index not in answers}
-                if new:
-                    answers.update(self._record(new, now))
+                answers.update(self._record(wave, known, now))
             except AWAY as error:
                 if any(isinstance(answer, Stored) for answer in answers.values()):
                     raise OutcomeUnknown("Some of the events were stored.") from error
@@ -112,7 +111,9 @@ class Recorder:
     def _told(self, events: Mapping[int, Accepted]) -> dict[int, Answer]:
         """Answer what is stored already, before anyone's identifiers are touched.
 
-        A look without a lock; what another writer stores in between is found by the append.
+        A look without a lock; what another writer stores in between is found by the append. Where
+        two programs send one id with different contents at the same moment, the one that is then
+        refused has had its identifiers remembered already: names go in before the head lock.
         """
         known = self._ledger.known([_key(event) for event in events.values()])
         return {
@@ -121,19 +122,61 @@ class Recorder:
             if _key(event) in known
         }
 
-    def _record(self, events: Mapping[int, Accepted], now: datetime) -> dict[int, Answer]:
+    def _record(
+        self, events: Mapping[int, Accepted], known: Known, now: datetime
+    ) -> dict[int, Answer]:
+        """Answer each of `events`. Only those that name somebody not remembered are looked up."""
+        plain: dict[int, NewEvent] = {}
+        strange: dict[int, Accepted] = {}
+        for index, event in events.items():
+            sealed = None if ahead(event.envelope.time, now) else self._plain(event, known)
+            if sealed is None:
+                strange[index] = event
+            else:
+                plain[index] = sealed
+        if not strange:
+            return self._stored(plain)
+        answers = self._told(strange)
+        new = {index: event for index, event in strange.items() if index not in answers}
+        found = self._sealed(list(new.values()), now) if new else []
+        ready = {**plain, **dict(zip(new, found, strict=True))}
+        answers.update(self._placed({index: ready[index] for index in sorted(ready)}, now))
+        return answers
+
+    def _plain(self, accepted: Accepted, known: Known) -> NewEvent | None:
+        """The event sealed, if everybody it names is remembered under every name it gives.
+
+        It can neither make a customer nor link a name, so nothing need be looked up before the
+        append, which tells a repeat and a conflict by itself.
+        """
+        lookup = self._vault.hashes.lookup
+        found, *more = identifiers_of(accepted)
+        subject = known.get(lookup(found))
+        if subject is None or any(known.get(lookup(each)) is None for each in more):
+            return None
+        parties: dict[str, Person] = {}
+        for identifier in others_in(accepted):
+            person = known.get(lookup(identifier))
+            if person is None:
+                return None
+            parties[str(identifier)] = person
+        return self._seal(accepted, subject, parties)
+
+    def _placed(
+        self, ready: Mapping[int, NewEvent | Withheld | Rejected], now: datetime
+    ) -> dict[int, Answer]:
+        """Append or set aside what was sealed, in order; what was refused stays so."""
         answers: dict[int, Answer] = {}
         fresh: dict[int, NewEvent] = {}
         early: dict[int, NewEvent] = {}
         withheld: dict[int, Withheld] = {}
-        sealed = self._sealed(list(events.values()), now)
-        for index, ready in zip(events, sealed, strict=True):
-            if isinstance(ready, Rejected):
-                answers[index] = ready
-            elif isinstance(ready, Withheld):
-                withheld[index] = ready
+        for index, each in ready.items():
+            if isinstance(each, Rejected):
+                answers[index] = each
+            elif isinstance(each, Withheld):
+                withheld[index] = each
             else:
-                (early if ahead(ready.occurred_at, now) else fresh)[index] = ready
+                (early if ahead(each.occurred_at, now) else fresh)[index] = each
         if withheld:
             kept = self._quarantine.withhold(list(withheld.values()))
             for (index, each), there in zip(withheld.items(), kept, strict=True):
@@ -143,10 +186,17 @@ class Recorder:
             kept = self._quarantine.keep_early(list(early.values()))
             for (index, event), there in zip(early.items(), kept, strict=True):
                 answers[index] = Quarantined() if there else _fenced(event)
-        outcomes = self._ledger.append(list(fresh.values())) if fresh else []
-        for (index, event), outcome in zip(fresh.items(), outcomes, strict=True):
-            answers[index] = _fenced(event) if isinstance(outcome, Fenced) else outcome
+        answers.update(self._stored(fresh))
         return answers
+
+    def _stored(self, events: Mapping[int, NewEvent]) -> dict[int, Answer]:
+        if not events:
+            return {}
+        outcomes = self._ledger.append(list(events.values()))
+        return {
+            index: _fenced(event) if isinstance(outcome, Fenced) else outcome
+            for (index, event), outcome in zip(events.items(), outcomes, strict=True)
+        }
 
     def _sealed(
         self, events: Sequence[Accepted], now: datetime
@@ -208,7 +258,7 @@ class Recorder:
 
     def _mac(self, accepted: Accepted) -> bytes:
         """What tells a repeat of the event from another one under its id."""
-        return hmac.digest(self.mac_key, accepted.written, sha256)
+        return self._macs.of(accepted.written)
 
 
 def _is_ours(accepted: Accepted) -> bool:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads it at run time
 from starlette.responses import Response
 
 from infra.plumbing.access import Action
+from infra.plumbing.http import direct
 from infra.plumbing.http.auth import authenticate, forbidden
 from infra.plumbing.http.problems import Problem
 from infra.plumbing.ledger.errors import OutcomeUnknown
@@ -26,7 +27,9 @@ from services.command.openapi import DESCRIPTION, OPERATION, RESPONSES
 from services.command.service import NOT_NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from fastapi import FastAPI
 
     from services.command.intake import Item
     from services.command.service import CommandService
@@ -43,13 +46,17 @@ class _BareRoute(APIRoute):
         return self.endpoint
 
 
-def build_router(service: CommandService) -> APIRouter:
-    """The routes of the command service."""
-    router = APIRouter(route_class=_BareRoute, tags=["intake"])
+class _Gone(Exception):
+    """The sender went away before the body was there."""
+
+
+def install(app: FastAPI, service: CommandService) -> None:
+    """Add the way in to `app`, before its first request."""
 
     async def post_events(request: Request) -> Response:
         return await _post_events(service, request)
 
+    router = APIRouter(route_class=_BareRoute, tags=["intake"])
     router.add_api_route(
         PATH,
         post_events,
@@ -62,43 +69,59 @@ def build_router(service: CommandService) -> APIRouter:
         response_class=Response,
         status_code=201,
     )
-    return router
+    app.include_router(router)
+    direct.install(app, "POST", PATH, post_events)
 
 
 async def _post_events(service: CommandService, request: Request) -> Response:
     principal = await authenticate(request)
     if not principal.may(Action.RECORD_EVENTS):
         raise forbidden(principal)
+    headers = _texts(request)
     try:
-        mode = mode_of(request.headers)
-        body = await _body(request)
+        mode = mode_of(headers)
+        body = await _body(request, headers)
         found = await _items(service, request, mode, body)
     except UnknownMediaType as unknown:
         raise Problem("unsupported-media-type", str(unknown)) from None
     except Refused as refused:
         raise Problem(refused.problem, refused.detail, refused.errors) from None
-    except ClientDisconnect:
+    except _Gone:
         return Response(status_code=400)  # nobody is there to read it; nothing was stored
     items = [foreign(item, principal.source) for item in found]
     return await _answer(service, mode, items)
 
 
-async def _body(request: Request) -> bytes:
+def _texts(request: Request) -> dict[str, str]:
+    """The headers by name in lower case; of one that is sent twice the first."""
+    pairs = reversed(request.scope["headers"])
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+
+
+async def _body(request: Request, headers: Mapping[str, str]) -> bytes:
     """The body, or a refusal before more than MAX_BYTES of it are held.
 
     Raises:
         Problem: 413.
-        ClientDisconnect: the sender went away.
+        _Gone: the sender went away.
     """
-    declared = request.headers.get("content-length", "")
+    declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > MAX_BYTES:
         raise _too_large()
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BYTES:
             raise _too_large()
-    return bytes(body)
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def _too_large() -> Problem:

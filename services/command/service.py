@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from asyncio import wait_for, wrap_future
 from typing import TYPE_CHECKING, Final
 
 from infra.plumbing.away import AWAY
 from infra.plumbing.clock import system_clock
 from infra.plumbing.ledger.errors import OutcomeUnknown
-from services.command.gather import MAX_WAITING, Gatherer
+from services.command.gather import MAX_WAITING, Gatherer, Unfinished
 from services.command.intake import Accepted
 from services.command.privacy.service import Privacy
 from services.command.privacy.steps import Means
@@ -89,12 +88,9 @@ class CommandService:
         accepted = [item for item in items if isinstance(item, Accepted)]
         if not accepted:
             return [item for item in items if not isinstance(item, Accepted)]
-        work = self._gatherer.submit(accepted)
         try:
-            answers = iter(await wait_for(wrap_future(work), self._answer_seconds))
-        except TimeoutError:
-            if work.cancel():  # not begun, and now it never will be
-                raise
+            answers = iter(await self._gatherer.join(accepted, self._answer_seconds))
+        except Unfinished:
             raise OutcomeUnknown("The recording was begun and takes too long.") from None
         return [next(answers) if isinstance(item, Accepted) else item for item in items]
 

@@ -88,7 +88,7 @@ def may_have_lost(raw: bytes, written: Sequence[bytes]) -> bool:
     in a text was written as an escape, which is looked for too.
     """
     return (
-        raw.count(b":") != sum(text.count(b":") for text in written)
+        raw.count(b":") != b"".join(written).count(b":")
         or _ESCAPED_COLON in raw
         or _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO)
     )

@@ -58,8 +58,10 @@ class Directory(Protocol):
         """The customer behind a UUID text or `kind:value`; BadIdentifier if it is neither."""
         ...
 
-    def identifiers_of(self, streams: Sequence[UUID]) -> dict[UUID, list[Identifier]]:
-        """The identifiers remembered of each customer, opened."""
+    def identifiers_of(
+        self, streams: Sequence[UUID], known_at: datetime | None = None
+    ) -> dict[UUID, list[Identifier]]:
+        """The identifiers remembered of each customer, opened; those known by `known_at`."""
         ...
 
 
@@ -130,7 +132,7 @@ class Answers:
             position = reading.position
         if known is None:
             raise Unknown("There is no such customer, or their first event is not folded yet.")
-        names = self._directory.identifiers_of([customer]).get(customer, [])
+        names = self._directory.identifiers_of([customer], known_at).get(customer, [])
         return {
             **shapes.customer_item(customer, entry),
             "simulated": entry.simulated,

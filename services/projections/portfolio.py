@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from services.projections.reading import Reading
 
     Look = Callable[[datetime | None, datetime | None], AbstractContextManager[Reading]]
-    Names = Callable[[Sequence[UUID]], Mapping[UUID, Iterable[Identifier]]]
+    Names = Callable[[Sequence[UUID], datetime | None], Mapping[UUID, Iterable[Identifier]]]
 
 CHURN = "churn_signals"
 DIRECTORY = "customer_directory"
@@ -55,7 +55,7 @@ class Portfolio:
         """
         answer = self._list(question)
         wanted = [UUID(item["id"]) for item in answer["items"]]
-        names = self._names(wanted)
+        names = self._names(wanted, question.known_at)
         answer["items"] = [
             item | {"identifiers": shapes.masked(names.get(customer, ()))}
             for item, customer in zip(answer["items"], wanted, strict=True)

@@ -6,6 +6,7 @@ the cores with the server; it is the same for both.
 
 from __future__ import annotations
 
+import gc
 import time
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -104,7 +105,8 @@ def own_time(place: Place, task: Task) -> Generator[Contest]:
     emitter = _emitter(task)
     bodies: list[bytes] = []
     with _recorder(place) as record:
-        record(orjson.dumps(emitter.everyone()))
+        for part in batches(emitter.everyone(), BATCH):
+            record(orjson.dumps(part))
 
         def prepare() -> None:
             events = emitter.take(task.share(BATCH))
@@ -144,6 +146,8 @@ def _recorder(place: Place) -> Generator[Callable[[bytes], None]]:
             if batch_answer(list(zip(ids, answers, strict=True))).status_code != HTTPStatus.OK:
                 raise AssertionError("Intake refused an event of the bench.")
 
+        gc.collect()
+        gc.freeze()  # as the server does before its first request
         yield record
 
 

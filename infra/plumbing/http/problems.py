@@ -145,7 +145,7 @@ def field_error(error: FieldError) -> dict[str, str]:
 def install(app: FastAPI) -> None:
     """Make every refusal of `app` a problem: its own, FastAPI's and unforeseen faults."""
     app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_middleware(_Guard)
 
@@ -156,7 +156,8 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
     return error.response()
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> Response:
+async def on_http_exception(_request: Request, error: Exception) -> Response:
+    """What the framework refuses, as a problem."""
     if not isinstance(error, HTTPException):
         raise error
     kind = _OF_STATUS.get(error.status_code)

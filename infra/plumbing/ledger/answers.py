@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """One event ready to be appended.
 
     `body` is stored and hashed as these very bytes. `content_mac` (32 bytes) tells a repeat from

@@ -16,6 +16,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import chain, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -27,7 +28,7 @@ from psycopg.rows import tuple_row
 from infra.plumbing.ledger import rows
 from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
 from infra.plumbing.ledger.errors import LedgerWentBack, WrongVersion
-from infra.plumbing.ledger.format import NO_LEAF, Frontier, event_key, join_header, microseconds
+from infra.plumbing.ledger.format import NO_LEAF, Frontier, join_header, microseconds
 from infra.plumbing.ledger.keyed import Keyed
 from infra.plumbing.queries import Queries
 
@@ -74,6 +75,8 @@ class _Memory:
 class _Ground:
     """What an append stands on, moved along as events are placed."""
 
+    hashed: list[Keyed]
+    """The first of the events, or all."""
     frontier: Frontier
     recorded_at: datetime
     last: dict[bytes, Last]
@@ -195,8 +198,12 @@ class Writer:
 def _look(
     connection: Connection[Any], memory: _Memory, events: Sequence[NewEvent], *, ask: bool
 ) -> _Ground:
-    """The first round trip. Each statement sees what is committed once the lock is held."""
+    """The first round trip. Each statement sees what is committed once the lock is held.
+
+    While the server looks, the first events are hashed.
+    """
     streams = {event.stream.bytes for event in events}
+    hashed = [Keyed(event) for event in events] if ask else []
     strange = [stream for stream in streams if stream not in memory.last]
     with _cursors(connection, 5) as (head, fence, fenced, last, known):
         with connection.pipeline():  # what comes back is read behind it: one round trip
@@ -205,8 +212,11 @@ def _look(
             fence.execute(SQL["newest_fence"], prepare=True)
             _ask_ends(strange, fenced, last)
             if ask:
-                keys = rows.Uuids([event_key(event.source, event.event_id) for event in events])
+                keys = rows.Uuids([keyed.key for keyed in hashed])
                 known.execute(SQL["known"], [keys], prepare=True)
+            connection.pgconn.send_flush_request()
+            connection.pgconn.flush()
+            hashed = hashed or [Keyed(event) for event in events[:COPY_ROWS]]
         size, frontier, recorded_at = _one(head)
         (newest_fence,) = _one(fence)
         there = known_by_key(known) if ask else {}
@@ -218,7 +228,7 @@ def _look(
             found = _look_up(connection, list(streams))
     closed, ends = found
     memory.last.update(ends)
-    return _Ground(Frontier(size, frontier), recorded_at, memory.last, closed, there)
+    return _Ground(hashed, Frontier(size, frontier), recorded_at, memory.last, closed, there)
 
 
 def _look_up(
@@ -260,10 +270,11 @@ def _place(ground: _Ground, events: Sequence[NewEvent], *, repeated: bool) -> Ge
     """
     last, leaves, outcomes, placed = ground.last, ground.leaves, ground.outcomes, ground.placed
     position, recorded_at = ground.frontier.size, microseconds(ground.recorded_at)
-    for start in range(0, len(events), COPY_ROWS):
+    waiting = chain(ground.hashed, map(Keyed, events[len(ground.hashed) :]))
+    while part := list(islice(waiting, COPY_ROWS)):
         packed: list[bytes] = []
-        for event in events[start : start + COPY_ROWS]:
-            keyed = Keyed(event)
+        for keyed in part:
+            event = keyed.event
             if told := _told(ground, keyed, repeated=repeated):
                 outcomes.append(told)
                 continue
@@ -322,8 +333,10 @@ def _write(connection: Connection[Any], ground: _Ground, parts: Generator[bytes]
     edge = ground.frontier
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.write(rows.START + first)
+        connection.pgconn.flush()  # psycopg would let it lie; the server is to begin now
         for part in parts:
             copy.write(part)
+            connection.pgconn.flush()
         edge.extend(ground.leaves)  # while the server stores the last rows
         copy.write(rows.END)
     with connection.pipeline():

@@ -75,7 +75,7 @@ def forget(connection: Connection[Any], hashes: Hashes, stream: UUID) -> Forgott
     """
     new = uuid4()
     with _cursor(connection) as cursor:
-        cursor.execute(_SQL["take_list"])
+        _take_list(cursor)
         names, persons = _known(cursor, hashes, stream, None)
         destroyed = cursor.execute(_SQL["destroy_key"], {"stream": stream}).rowcount
         removed = cursor.execute(_SQL["remove_identifiers"], {"stream": stream}).rowcount
@@ -97,7 +97,7 @@ def suppress(
     Answers how many names this call put there or found there.
     """
     with _cursor(connection) as cursor:
-        cursor.execute(_SQL["take_list"])
+        _take_list(cursor)
         names, persons = _known(cursor, hashes, stream, listed)
         person = _joined(cursor, persons) or uuid4()
         if stream is not None:
@@ -114,7 +114,7 @@ def release(
     who are recorded again. The names are forgotten by `settle`, when nothing withheld is left.
     """
     with _cursor(connection) as cursor:
-        cursor.execute(_SQL["take_list"])
+        _take_list(cursor)
         person = _joined(cursor, _known(cursor, hashes, stream, listed)[1])
         if person is None:
             return None, []
@@ -130,7 +130,7 @@ def settle(connection: Connection[Any], person: UUID, recorded: Sequence[int]) -
     finds by them what could not be recorded.
     """
     with _cursor(connection) as cursor:
-        cursor.execute(_SQL["take_list"])
+        _take_list(cursor)
         cursor.execute(_SQL["drop_recorded"], {"ids": list(recorded)})
         left = _count(cursor.execute(_SQL["left_over"], {"person": person}))
         if not left:
@@ -141,7 +141,7 @@ def settle(connection: Connection[Any], person: UUID, recorded: Sequence[int]) -
 def drop_withheld(connection: Connection[Any], hashes: Hashes, listed: bytes | None) -> int:
     """Remove what was withheld about a name that nobody has; the name is on the list afterwards."""
     with _cursor(connection) as cursor:
-        cursor.execute(_SQL["take_list"])
+        _take_list(cursor)
         _, persons = _known(cursor, hashes, None, listed)
         cursor.execute(_SQL["list_again"], {"persons": persons})
         return _drop(cursor, persons)
@@ -181,7 +181,7 @@ def restore_list(
     And let those be recorded who had been released.
     """
     with _cursor(connection) as cursor:
-        cursor.execute(_SQL["take_list"])
+        _take_list(cursor)
         for names in listed:
             found = cursor.execute(_SQL["persons"], {"hashes": list(names)}).fetchall()
             person = _joined(cursor, [each for (each,) in found]) or uuid4()
@@ -193,6 +193,12 @@ def persons_of(connection: Connection[Any], hashes: Hashes, stream: UUID) -> lis
     """The numbers under which events about a customer are withheld, as their names tell."""
     with _cursor(connection) as cursor:
         return _known(cursor, hashes, stream, None)[1]
+
+
+def _take_list(cursor: Cursor[Any]) -> None:
+    """Have the vault alone until the end, and make void what any program remembers of it."""
+    cursor.execute(_SQL["take_list"])
+    cursor.execute(_SQL["count_change"])
 
 
 def _known(

@@ -14,6 +14,11 @@ DELETE FROM vault.fences WHERE stream = %(stream)s
 -- Alone: writers hold it shared while they look up and remember (vault.sql, hold_list).
 SELECT pg_advisory_xact_lock(hashtextextended('rapport vault: list', 0))
 
+-- name: count_change
+-- Under the list's lock, so nobody ever waits for this row. Every program's memory of customers is
+-- void once this is committed (memory.py).
+UPDATE vault.master SET changes = changes + 1
+
 -- name: hold_list
 SELECT pg_advisory_xact_lock_shared(hashtextextended('rapport vault: list', 0))
 

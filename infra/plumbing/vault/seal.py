@@ -7,8 +7,9 @@ so a sealed value copied anywhere else does not open (design: ledger format 1).
 from __future__ import annotations
 
 import os
-from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from base64 import b64decode
+from binascii import b2a_base64
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid4
 
@@ -39,6 +40,12 @@ class Person:
     key_id: str
     key: bytes
     withheld: UUID | None = None
+    subject: str = field(init=False, repr=False, compare=False)
+    """How a stored body names them; written once, for each of their events says it."""
+
+    def __post_init__(self) -> None:
+        """Write the name."""
+        object.__setattr__(self, "subject", f"customer:{self.stream}")
 
     @classmethod
     def new(cls, withheld: UUID | None = None) -> Person:
@@ -56,13 +63,19 @@ class Place:
     @classmethod
     def of(cls, stream: UUID, source: str, event_id: str) -> Place:
         """The place of an event's values."""
-        return cls(
-            b"\x00".join((b"rapport:1", stream.bytes, source.encode(), event_id.encode(), b""))
-        )
+        return cls(_prefix(stream, source, event_id))
 
     def bind(self, pointer: str) -> bytes:
         """The associated data of the value at `pointer`."""
         return self.prefix + pointer.encode()
+
+
+def _prefix(stream: UUID, source: str, event_id: str) -> bytes:
+    return b"rapport:1\x00%b\x00%b\x00%b\x00" % (
+        stream.bytes,
+        source.encode(),
+        event_id.encode(),
+    )
 
 
 def seal_event(
@@ -78,54 +91,63 @@ def seal_event(
     Returns one JSON object with sorted keys: `subject` is `customer:<uuid>`, every personal value
     is `{"key", "sealed"}`.
     """
-    place = Place.of(subject.stream, event["source"], event["id"])
-    sealer = _Sealer(place, subject, others)
-    data = dict(event["data"])
+    prefix = _prefix(subject.stream, event["source"], event["id"])
+    sealer = _Sealer(prefix, subject, others)
+    data: dict[str, Any] = event["data"]
     if "identifiers" in data:
-        data["identifiers"] = [
-            sealer.under(subject, value, f"/data/identifiers/{index}")
+        names = [
+            sealer.own(value, f"/data/identifiers/{index}")
             for index, value in enumerate(data["identifiers"])
         ]
+        data = {**data, "identifiers": names}
     if "parties" in data:
-        data["parties"] = [
+        parties = [
             sealer.walk(party, ("identifier",), f"/data/parties/{index}", "identifier")
             for index, party in enumerate(data["parties"])
         ]
-    for field in personal:
-        if field.path[0] in data and field.path[0] not in {"identifiers", "parties"}:
-            data = sealer.walk(data, field.path, "/data", field.about)
-    body = {**event, "data": data, "subject": f"customer:{subject.stream}"}
-    if event["subject"] != body["subject"]:
-        body[ORIGINAL_SUBJECT] = sealer.under(subject, event["subject"], f"/{ORIGINAL_SUBJECT}")
+        data = {**data, "parties": parties}
+    for mark in personal:
+        if mark.path[0] in data and mark.path[0] not in {"identifiers", "parties"}:
+            data = sealer.walk(data, mark.path, "/data", mark.about)
+    body = {**event, "data": data, "subject": subject.subject}
+    if event["subject"] != subject.subject:
+        body[ORIGINAL_SUBJECT] = sealer.own(event["subject"], f"/{ORIGINAL_SUBJECT}")
     return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 
 class _Sealer:
     """Seals values of one event."""
 
-    def __init__(self, place: Place, subject: Person, others: Mapping[str, Person]) -> None:
-        self._place = place
+    __slots__ = ("_cipher", "_others", "_prefix", "_subject")
+
+    def __init__(self, prefix: bytes, subject: Person, others: Mapping[str, Person]) -> None:
+        self._prefix = prefix
         self._subject = subject
         self._others = others
+        self._cipher = AESGCM(subject.key)  # once an event: kept for longer it takes 2.5 kB
 
-    def under(self, person: Person, value: Any, pointer: str) -> dict[str, str]:
+    def own(self, value: Any, pointer: str) -> dict[str, str]:
+        """A value about the customer, under the customer's key."""
+        return self._under(self._cipher, self._subject.key_id, value, pointer)
+
+    def _under(self, cipher: AESGCM, key_id: str, value: Any, pointer: str) -> dict[str, str]:
         nonce = os.urandom(NONCE_BYTES)
-        sealed = AESGCM(person.key).encrypt(
-            nonce, orjson.dumps(value, option=orjson.OPT_SORT_KEYS), self._place.bind(pointer)
+        sealed = cipher.encrypt(
+            nonce, orjson.dumps(value, option=orjson.OPT_SORT_KEYS), self._prefix + pointer.encode()
         )
-        return {"key": person.key_id, "sealed": b64encode(nonce + sealed).decode()}
+        return {"key": key_id, "sealed": b2a_base64(nonce + sealed, newline=False).decode()}
 
     def other(self, value: str, pointer: str) -> dict[str, str]:
         """An identifier of another person, under that person's key."""
         person = self._others[str(normalise(parse_identifier(value)))]
-        return self.under(person, value, pointer)
+        return self._under(AESGCM(person.key), person.key_id, value, pointer)
 
     def walk(self, node: Any, path: Sequence[str], pointer: str, about: str) -> Any:
         """`node` with the values at `path` sealed; the original is left as it was."""
         if not path:
             if about == "identifier":
                 return self.other(node, pointer)
-            return self.under(self._subject, node, pointer)
+            return self.own(node, pointer)
         step, rest = path[0], path[1:]
         if step == "*" and isinstance(node, list):
             return [

@@ -23,19 +23,24 @@ from infra.plumbing.vault.master import (
     MasterKeyWrong,
     VaultError,
 )
+from infra.plumbing.vault.memory import Memory
 from infra.plumbing.vault.seal import Person
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from psycopg import Connection, Cursor
     from psycopg_pool import ConnectionPool
 
     from infra.plumbing.vault.master import Master
+    from infra.plumbing.vault.memory import Known
 
 CUSTOMER_KIND = "customer"
 ATTEMPTS = 5
+NEVER_SEALED = 0
+"""The number of changes of a vault without a master key, in which nobody can be."""
 _SQL = Queries.beside("infra.plumbing.vault", "vault.sql")
 
 
@@ -72,6 +77,23 @@ class Vault:
         self._pool = pool
         self._master = master
         self.hashes = Hashes(master)
+        self._memory = Memory()
+
+    def known(self) -> Known:
+        """The people met lately, by hashed identifier, as true as the vault is just now.
+
+        Nobody in it is suppressed, and every name in it is linked. Whoever it does not know may
+        still be known to `people`. What it held of a past state of the vault is forgotten here, so
+        a key that was destroyed leaves the memory at the next call.
+        """
+        with self._pool.connection() as connection:
+            connection.autocommit = True  # one statement needs no transaction's two round trips
+            try:
+                row = connection.execute(_SQL["changes"], binary=True, prepare=True).fetchone()
+            finally:
+                if not connection.closed:
+                    connection.autocommit = False
+        return self._memory.under(NEVER_SEALED if row is None else row[0])
 
     def find(self, ref: str) -> UUID | None:
         """The customer whom `ref` names: a customer UUID, or `kind:value`; None if there is none.
@@ -113,9 +135,11 @@ class Vault:
             with self._pool.connection() as connection, _cursor(connection) as cursor:
                 found = _Batch(self._master, self.hashes, cursor, normal, passing)
                 people = found.resolve()
-                if found.settled:
-                    return people
-                connection.rollback()
+                if not found.settled:
+                    connection.rollback()
+            if found.settled:
+                self._memory.learn(found.changes, found.linked)
+                return people
         raise VaultBusy("Other writers kept taking the same identifiers. Send the request again.")
 
     def key(self, key_id: str, stream: UUID) -> bytes | None:
@@ -142,12 +166,18 @@ class Vault:
             cursor.execute(_SQL["keys"], {"streams": list(streams)})
             return {row[0] for row in cursor}
 
-    def identifiers_of(self, streams: Sequence[UUID]) -> dict[UUID, list[Identifier]]:
-        """The identifiers remembered for each of `streams`, opened. Personal: mind who reads it."""
+    def identifiers_of(
+        self, streams: Sequence[UUID], known_at: datetime | None = None
+    ) -> dict[UUID, list[Identifier]]:
+        """The identifiers remembered for each of `streams`, opened. Personal: mind who reads it.
+
+        `known_at`: only those that were remembered by then.
+        """
         people = self._load(streams)
         found: dict[UUID, list[Identifier]] = {stream: [] for stream in people}
         with self._pool.connection() as connection, _cursor(connection) as cursor:
-            cursor.execute(_SQL["identifiers_of"], {"streams": list(people)})
+            asked = {"streams": list(people), "known_at": known_at}
+            cursor.execute(_SQL["identifiers_of"], asked)
             for stream, kind, lookup, sealed in cursor:
                 plain = AESGCM(people[stream].key).decrypt(
                     bytes(sealed[:NONCE_BYTES]), bytes(sealed[NONCE_BYTES:]), bytes(lookup)
@@ -187,9 +217,17 @@ class _Batch:
         self._new_people: dict[UUID, Person] = {}
         self._listed: dict[Identifier, UUID] = {}
         self.settled = True
+        self.changes = NEVER_SEALED
+        self.linked: dict[bytes, Person] = {}
 
     def resolve(self) -> list[Person | None]:
-        """The customer of each event; `settled` is false if another writer was faster."""
+        """The customer of each event; `settled` is false if another writer was faster.
+
+        `linked` are then those who may be remembered while `changes` stands still, by lookup.
+        """
+        self._cursor.execute(_SQL["changes"])  # first: whatever changes later voids what is read
+        row = self._cursor.fetchone()
+        self.changes = NEVER_SEALED if row is None else row[0]
         self._find_known()
         self._look_on_the_list()
         chosen = [
@@ -203,6 +241,11 @@ class _Batch:
             return []
         people.update(self._new_people)
         self._remember(people)
+        self.linked = {
+            self._hashes.lookup(identifier): person
+            for identifier, stream in self._streams.items()
+            if (person := people.get(stream)) is not None and person.withheld is None
+        }
         return [people[who] if isinstance(who, UUID) else who for who in chosen]
 
     def _find_known(self) -> None:

@@ -1,6 +1,9 @@
 -- name: find
 SELECT lookup, stream FROM vault.identifiers WHERE lookup = ANY(%(lookups)s)
 
+-- name: changes
+SELECT changes FROM vault.master
+
 -- name: hold_list
 -- Shared among writers; an erasure and a suppression take it alone. Until this transaction ends
 -- nobody is put on the list, and no key is destroyed.
@@ -30,7 +33,9 @@ SELECT stream FROM vault.fences WHERE stream = %(stream)s
 
 -- name: identifiers_of
 SELECT i.stream, i.kind, i.lookup, i.sealed FROM vault.identifiers i
-WHERE i.stream = ANY(%(streams)s) ORDER BY i.stream, i.created_at, i.lookup
+WHERE i.stream = ANY(%(streams)s)
+    AND i.created_at <= coalesce(%(known_at)s::timestamptz, 'infinity')
+ORDER BY i.stream, i.created_at, i.lookup
 
 -- name: fingerprint
 SELECT fingerprint FROM vault.master

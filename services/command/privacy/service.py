@@ -129,6 +129,7 @@ class Privacy:
         Raises:
             One of `not_now`: nothing of the step is done; try again later.
         """
+        self._means.vault.known()  # what changed meanwhile is forgotten, also while nobody sends
         now = self._means.clock()
         self._resting = {each: until for each, until in self._resting.items() if until > now}
         with self._pool.connection() as connection:

@@ -64,14 +64,19 @@ def page_route(message: Message) -> type[APIRoute]:
                     response = await inner(request)
                 except Exception as error:  # noqa: BLE001 - the last hand of a page; it logs
                     response = refusal(error, message)
-                for name, value in SECURITY_HEADERS.items():
-                    response.headers[name] = value
-                response.headers.setdefault("Cache-Control", "no-store")
-                return response
+                return dress(response)
 
             return handler
 
     return PageRoute
+
+
+def dress(response: Response) -> Response:
+    """The answer with what every page carries."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers[name] = value
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
 
 
 def refusal(error: Exception, message: Message) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -88,7 +87,7 @@ def test_times_before_2000_and_at_the_ends_of_time_are_read(
     ledger: Ledger, make_event: MakeEvent
 ) -> None:
     times = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"]
-    events = [replace(make_event(), occurred_at=parse_time(time)) for time in times]
+    events = [make_event()._replace(occurred_at=parse_time(time)) for time in times]
     ledger.append(events)
     assert [entry.occurred_at for entry in ledger.scan()] == [
         microseconds(event.occurred_at) for event in events

@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from events.catalog import catalog
-from infra.plumbing.access import Access
-from infra.plumbing.http import auth, problems
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.vault.vault import Vault, open_master
 from services.command.gather import MAX_WAITING
-from services.command.routes import build_router
 from services.command.service import CommandService
-from tests.services.command.house import NOW, House
+from tests.services.command.house import NOW, House, application
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,9 +31,6 @@ def house(
     """
     master = open_master(pool, tmp_path / "master.key")
     vault = Vault(pool, master)
-    app = FastAPI()
-    problems.install(app)
-    auth.install(app, Access(pool))
     with (
         Ledger.open(conninfo) as ledger,
         CommandService(
@@ -49,9 +42,8 @@ def house(
             clock=lambda: NOW,
             max_waiting=getattr(request, "param", MAX_WAITING),
         ) as service,
-        TestClient(app) as client,
+        TestClient(app := application(service, pool)) as client,
     ):
-        app.include_router(build_router(service))
         built = House(app, client, service, ledger, vault, pool, master)
         built.keys = {
             "emitter": built.key("emitter", "shop"),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
-from infra.plumbing.access import create_key
+from infra.plumbing.access import Access, create_key
+from infra.plumbing.http import auth, problems
+from services.command.routes import install
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-    from fastapi.testclient import TestClient
     from httpx2 import Response
 
     from infra.plumbing.ledger.ledger import Ledger
@@ -25,6 +27,15 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ONE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 LINES = "application/x-ndjson"
+
+
+def application(service: CommandService, pool: Pool) -> FastAPI:
+    """Intake over `service` as the program serves it, and nothing else."""
+    app = FastAPI()
+    problems.install(app)
+    auth.install(app, Access(pool))
+    install(app, service)
+    return app
 
 
 def complaint(**changes: Any) -> dict[str, Any]:
@@ -79,6 +90,11 @@ class House:
             headers={"authorization": f"Bearer {self.keys[key]}", "content-type": media}
             | {name.replace("_", "-"): value for name, value in headers.items()},
         )
+
+    def over(self, service: CommandService) -> House:
+        """The same house with another service behind its way in."""
+        app = application(service, self.pool)
+        return replace(self, app=app, client=TestClient(app), service=service)
 
     def rows(self, query: bytes) -> list[tuple[Any, ...]]:
         """What the database answers to `query`."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from services.command.gather import MAX_TOGETHER, Closed, Gatherer, Overloaded
+from services.command.gather import MAX_TOGETHER, Closed, Gatherer, Overloaded, Unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -154,3 +155,69 @@ def test_closing_finishes_what_waits_and_takes_nothing_more(worker: Worker) -> N
     assert waiting.result(0) == [4]
     with pytest.raises(Closed):
         gatherer.submit([3])
+
+
+async def together(
+    gatherer: Gatherer[int, int], worker: Worker, *asked: list[int]
+) -> list[list[int] | BaseException]:
+    """The answers to coroutines that wait at the same time; the worker goes on meanwhile."""
+    waiting = [asyncio.ensure_future(gatherer.join(items, WAIT)) for items in asked]
+    await asyncio.sleep(0)
+    worker.go.set()
+    return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def test_coroutines_share_a_round_with_threads(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    first = held(gatherer, worker)
+
+    assert asyncio.run(together(gatherer, worker, [2], [3, 4])) == [[4], [6, 8]]
+    assert first.result(WAIT) == [2]
+    assert worker.rounds == [[1], [2, 3, 4]]
+
+
+def test_a_coroutines_fault_is_its_own(gatherer: Gatherer[int, int], worker: Worker) -> None:
+    held(gatherer, worker)
+
+    good, bad = asyncio.run(together(gatherer, worker, [2], [-1]))
+
+    assert good == [4]
+    assert isinstance(bad, ValueError)
+
+
+def test_a_coroutine_that_gave_up_is_not_worked_for(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    first = held(gatherer, worker)
+    with pytest.raises(TimeoutError):
+        asyncio.run(gatherer.join([2], 0.01))
+    worker.go.set()
+
+    assert first.result(WAIT) == [2]
+    assert gatherer.submit([4]).result(WAIT) == [8]
+    assert worker.rounds == [[1], [4]]
+
+
+def test_a_coroutine_that_gave_up_is_told_if_its_work_was_begun(
+    gatherer: Gatherer[int, int], worker: Worker
+) -> None:
+    async def hurried() -> list[int]:
+        waiting = asyncio.ensure_future(gatherer.join([1], 0.2))
+        await asyncio.to_thread(worker.begun.wait, WAIT)
+        return await waiting
+
+    with pytest.raises(Unfinished):
+        asyncio.run(hurried())
+
+
+def test_a_loop_that_ended_stops_nobody_else(gatherer: Gatherer[int, int], worker: Worker) -> None:
+    async def go_away() -> None:
+        waiting = asyncio.ensure_future(gatherer.join([1], WAIT))
+        await asyncio.to_thread(worker.begun.wait, WAIT)
+        waiting.cancel()
+
+    asyncio.run(go_away())
+    worker.go.set()
+
+    assert gatherer.submit([2]).result(WAIT) == [4]

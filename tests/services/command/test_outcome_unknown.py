@@ -13,7 +13,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from infra.plumbing.ledger import recorder
 from infra.plumbing.ledger.ledger import Ledger
-from services.command.routes import build_router
 from services.command.service import CommandService
 from tests.faults.wire import Loss, postgres_wire
 from tests.services.command.house import BATCH, complaint
@@ -21,12 +20,13 @@ from tests.services.command.house import BATCH, complaint
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from infra.plumbing.ledger.answers import NewEvent
     from tests.services.command.house import House
 
 
 @contextmanager
-def behind_wire(house: House, conninfo: str, loss: Loss) -> Generator[Path]:
-    """The house's intake with its ledger over a wire; answers the socket it connects to."""
+def behind_wire(house: House, conninfo: str, loss: Loss) -> Generator[tuple[Path, House]]:
+    """The house's intake with its ledger over a wire, and the socket that it connects to."""
     parts = conninfo_to_dict(conninfo)
     server = f"{parts['host']}/.s.PGSQL.{parts.get('port') or 5432}"
     with (
@@ -43,11 +43,7 @@ def behind_wire(house: House, conninfo: str, loss: Loss) -> Generator[Path]:
     ):
         assert ledger.size() == 0  # its one connection stands from here on
         ledger.recorder.datastore.pool.timeout = 0.3
-        house.app.router.routes.insert(0, build_router(service).routes[0])
-        try:
-            yield Path(folder) / ".s.PGSQL.5432"
-        finally:
-            house.app.router.routes.pop(0)
+        yield Path(folder) / ".s.PGSQL.5432", house.over(service)
 
 
 @pytest.mark.parametrize(("number", "reply"), [(1, b"stored"), (2, b"COMMIT\x00")])
@@ -57,12 +53,12 @@ def test_a_commit_that_is_never_answered_is_not_called_not_stored(
     monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 0.2)
     events = [complaint(id=f"c-{each}", subject=f"crm:{each}") for each in range(number)]
     loss = Loss(Random(0), reply, one_in=1, most=1)  # noqa: S311 - nothing is left to chance
-    with behind_wire(house, conninfo, loss) as door:
+    with behind_wire(house, conninfo, loss) as (door, wired):
         loss.begun.set()
         elsewhere = door.rename(door.with_name("elsewhere"))
-        unknown = house.post(events, BATCH)
+        unknown = wired.post(events, BATCH)
         assert loss.lost == 1
-        never_sent = house.post(complaint(id="later"))
+        never_sent = wired.post(complaint(id="later"))
         elsewhere.rename(door)
     again = house.post(events, BATCH)  # over the house's own connections
 
@@ -80,16 +76,16 @@ def test_a_request_of_which_a_part_is_stored_is_not_called_not_stored(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same event twice in a request is two rounds; the database goes away between them."""
-    known = house.ledger.known
+    append = house.ledger.append
     rounds: list[int] = []
 
-    def known_once(keys: list[tuple[str, str]]) -> object:
-        rounds.append(len(keys))
+    def append_once(events: list[NewEvent]) -> object:
+        rounds.append(len(events))
         if len(rounds) == 2:
             raise recorder.LedgerBusy
-        return known(keys)
+        return append(events)
 
-    monkeypatch.setattr(house.ledger, "known", known_once)
+    monkeypatch.setattr(house.ledger, "append", append_once)
     answer = house.post([complaint(), complaint()], BATCH)
 
     assert rounds == [1, 1]
@@ -113,11 +109,10 @@ def test_a_request_that_takes_too_long_is_unknown_only_if_it_was_begun(
         house.pool.connection() as holder,
     ):
         holder.execute(b"SELECT size FROM ledger.head FOR UPDATE")
-        house.app.router.routes.insert(0, build_router(hurried).routes[0])
+        there = house.over(hurried)
         if not begun:
-            house.post(complaint(id="before"))  # its round holds the next one up
-        answer = house.post(complaint())
-        house.app.router.routes.pop(0)
+            there.post(complaint(id="before"))  # its round holds the next one up
+        answer = there.post(complaint())
         holder.rollback()
 
     assert answer.status_code == (504 if begun else 503)

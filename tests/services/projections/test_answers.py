@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from events.identifiers import parse_identifier
 from services.projections import routes
 from tests.services.projections.house import complaint, money, new_event, purchase
 
@@ -113,6 +114,39 @@ def test_what_was_not_recorded_yet_is_not_known_then(house: House, ada: UUID) ->
     assert house.read(ADA)["first_seen"] == "2025-09-01T00:00:00Z"
     timeline = house.read(f"{ADA}/timeline", known_at=known_at.isoformat())
     assert len(timeline["items"]) == 5
+
+
+@pytest.mark.parametrize("known_at", [{}, {"known_at": "2100-01-01T00:00:00Z"}])
+def test_what_is_recorded_and_not_folded_yet_is_in_no_answer(
+    house: House, ada: UUID, known_at: dict[str, str]
+) -> None:
+    """Each answer stands at the position it names, whether it is read or folded for the asker."""
+    window = {"as_of": "2026-02-20T00:00:00Z", **known_at}
+    kinds = ("", "/timeline", "/health", "/health/explain", "/wallet-share", "/rhythm", "/signals")
+    paths = [*(f"{ADA}{kind}" for kind in kinds), "/customers", "/portfolio", "/signals"]
+    before = [house.read(path, **window) for path in paths]
+    house.record(purchase(ada, "2026-02-10", "900.00"), complaint(ada, "2026-02-11"))
+
+    assert [house.read(path, **window) for path in paths] == before
+    house.fold()
+    after = [house.read(path, **window) for path in paths]
+    assert sum(then != now for then, now in zip(before, after, strict=True)) >= len(kinds) - 1
+
+
+def test_a_name_that_was_not_known_yet_is_not_shown_then(house: House, ada: UUID) -> None:
+    before = house.read(ADA)["identifiers"]
+    known_at = datetime.now(UTC)
+    [person] = house.vault.people(
+        [[parse_identifier(ADA.rpartition("/")[2]), parse_identifier("loyalty:778899")]]
+    )
+    assert person is not None
+    assert person.stream == ada
+
+    [then] = house.read("/customers", known_at=known_at.isoformat())["items"]
+    assert house.read(ADA, known_at=known_at.isoformat())["identifiers"] == before
+    assert then["identifiers"] == before
+    [now] = house.read("/customers")["items"]
+    assert len(now["identifiers"]) == len(house.read(ADA)["identifiers"]) == len(before) + 1
 
 
 def test_the_timeline_comes_newest_first_in_pages_of_one_moment(house: House, ada: UUID) -> None:

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from services.projections import service
 from services.projections.service import run_worker
-from tests.services.projections.tiny import NOW, MemoryLedger, lines, said, words
+from tests.services.projections.tiny import NOW, MemoryLedger, customer, lines, said, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -76,6 +76,21 @@ def test_it_folds_what_is_there_and_what_comes(conninfo: str) -> None:
 def test_caught_up_it_fires_what_is_due(conninfo: str) -> None:
     with working(conninfo, MemoryLedger([said(1, 1, "a", 1)])):
         until(lambda: _count(conninfo, "SELECT count(*) FROM outbox.proposals") == 1)
+
+
+def test_while_it_is_behind_it_fires_nothing(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first two facts fill a batch; the third, still unread, ends what a timer waits for."""
+    monkeypatch.setattr(service, "BATCH", 2)
+    told = [said(1, 1, "a", 1), said(2, 2, "a", 1), said(3, 1, "bye", 2)]
+    with working(conninfo, MemoryLedger(told)):
+        raised = "SELECT count(*) FROM outbox.proposals WHERE type = 'churn_signal.raised'"
+        until(lambda: _count(conninfo, raised) > 0)
+        until(lambda: checkpoint(conninfo) == 3)
+    with psycopg.connect(conninfo) as connection:
+        query = "SELECT stream FROM outbox.proposals WHERE type = 'churn_signal.raised'"
+        assert connection.execute(query).fetchall() == [(customer(2),)]
 
 
 def test_it_stops_before_a_fact_that_cannot_be_folded_and_goes_on_when_it_can(

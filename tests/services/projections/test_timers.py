@@ -57,6 +57,16 @@ def test_only_a_due_timer_fires_and_only_once(conninfo: str) -> None:
     assert timers(conninfo) == {(2, "silence"): START + timedelta(days=50)}
 
 
+def test_a_timer_fires_at_its_moment_and_not_a_breath_before(conninfo: str) -> None:
+    with hire(conninfo) as worker:
+        worker.take([said(1, 1, "a", 10)], START)
+        due = timers(conninfo)[1, "silence"]
+        assert fire_due(worker, due - timedelta(microseconds=1)) == 0
+        assert timers(conninfo) == {(1, "silence"): due}
+        assert fire_due(worker, due) == 1
+    assert timers(conninfo) == {}
+
+
 def test_a_timer_set_anew_fires_anew_and_asks_for_the_same_event_once(conninfo: str) -> None:
     with hire(conninfo) as worker:
         worker.take([said(1, 1, "a", 10)], START)

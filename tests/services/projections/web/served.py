@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from infra.plumbing.access import Access, create_login_token
 from infra.plumbing.http import auth, problems
+from services.projections.web.lost import install_lost_page
 from services.projections.web.pages import build_pages
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def build_app(answers: Answers, pool: Pool) -> FastAPI:
     auth.install(app, access)
     problems.install(app)
     app.include_router(build_pages(answers, access))
+    install_lost_page(app)
     return app
 
 
