@@ -22,8 +22,12 @@ from infra.plumbing.http.problems import Problem
 from infra.plumbing.ledger.errors import LedgerWentBack
 from infra.plumbing.ledger.kept import read_refusal
 from infra.plumbing.ledger.probe import Probe
+from infra.plumbing.postgres.pool import session_conninfo
+from infra.plumbing.vault.rewriting import Rewriter
 from services.command.audit.routes import build_router as audit_router
 from services.command.audit.service import Audit
+from services.command.privacy.journal import NAME as JOURNAL
+from services.command.privacy.journal import Journal
 from services.command.privacy.routes import build_router as privacy_router
 from services.command.routes import install as install_intake
 from services.command.service import CommandService
@@ -103,14 +107,28 @@ def build_app(
 
 
 def command_service(house: House) -> CommandService:
-    """The service that decides and records; use it in a `with`."""
-    return CommandService(
+    """The service that decides and records; use it in a `with`.
+
+    Whoever was erased since a backup that was restored is erased again before this returns.
+
+    Raises:
+        JournalDamaged: the list of them cannot be read.
+    """
+    service = CommandService(
         ledger=house.ledger,
         vault=house.vault,
         pool=house.pool,
         master=house.master,
         catalog=house.catalog,
+        rewrite=Rewriter(session_conninfo(house.database.owner_conninfo, "rewriting")).rewrite,
+        journal=Journal(house.settings.data_dir / JOURNAL),
     )
+    try:
+        service.privacy.do_again()
+    except BaseException:
+        service.close()
+        raise
+    return service
 
 
 def projection_service(house: House) -> ProjectionService:

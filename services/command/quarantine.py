@@ -14,9 +14,11 @@ from psycopg.rows import tuple_row
 
 from events.errors import FieldError
 from infra.plumbing.queries import Queries
+from infra.plumbing.vault import erasure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from infra.plumbing.ledger.answers import NewEvent
     from infra.plumbing.postgres.pool import Pool
@@ -47,10 +49,11 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """An event not to be recorded, sealed under `stranger`, whose `withheld` says for whom."""
+    """An event not to be recorded about `person`, sealed under the key of `stranger`."""
 
     event: NewEvent
     stranger: Person
+    person: UUID
 
 
 class Quarantine:
@@ -73,18 +76,23 @@ class Quarantine:
             connection.execute(_SQL["set_aside"], columns)
         return [event.stream in held for event in events]
 
-    def withhold(self, found: Sequence[Withheld]) -> None:
-        """Set aside events about people not to be recorded, each under a key of its own."""
+    def withhold(self, found: Sequence[Withheld]) -> list[bool]:
+        """Set aside events about people not to be recorded, each under a key of its own.
+
+        False for one whose person was erased or released meanwhile. The list is held until the
+        rows are there, so a release and an erasure find them.
+        """
         with self._pool.connection() as connection:
+            persons = {each.person for each in found}
+            listed = erasure.hold_listed(connection, persons)
+            kept = [each for each in found if each.person in listed]
             with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-                persons = [each.stranger.withheld for each in found]
-                columns = _columns([each.event for each in found])
-                cursor.execute(
-                    _SQL["set_aside"], columns | {"persons": persons, "reason": SUPPRESSED}
-                )
-                kept = {stream for (stream,) in cursor}
-            strangers = [each.stranger for each in found if each.stranger.stream in kept]
+                columns = _columns([each.event for each in kept])
+                columns |= {"persons": [each.person for each in kept], "reason": SUPPRESSED}
+                new = {stream for (stream,) in cursor.execute(_SQL["set_aside"], columns)}
+            strangers = [each.stranger for each in kept if each.stranger.stream in new]
             self._vault.keep(connection, strangers)
+        return [each.person in listed for each in found]
 
 
 def _columns(events: Sequence[NewEvent]) -> dict[str, Any]:

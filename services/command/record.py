@@ -11,6 +11,7 @@ from events.errors import FieldError
 from infra.plumbing.away import AWAY
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
 from infra.plumbing.ledger.errors import OutcomeUnknown
+from infra.plumbing.vault import erasure
 from infra.plumbing.vault.hashes import Mac
 from infra.plumbing.vault.seal import Person, seal_event
 from infra.plumbing.vault.vault import CUSTOMER_KIND
@@ -27,6 +28,7 @@ from services.command.quarantine import SUPPRESSED_ERROR, Quarantine, Quarantine
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from events.identifiers import Identifier
     from infra.plumbing.clock import Clock
@@ -43,7 +45,9 @@ _NO_CUSTOMER_CURE: Final = (
     "Send a customer UUID that this platform answered with, or another identifier (crm:, email:)."
 )
 FENCED_ERROR: Final = FieldError(
-    "/subject", "The customer is being erased just now.", "Send the event again in a minute."
+    "/subject",
+    "The customer is being erased, suppressed or released just now.",
+    "Send the event again in a minute.",
 )
 
 
@@ -58,6 +62,7 @@ class Recorder:
     ) -> None:
         self._ledger = ledger
         self._vault = vault
+        self._pool = pool
         self._quarantine = Quarantine(pool, vault)
         self._clock = clock
         self.mac_key = master.derive(MAC_LABEL)
@@ -81,6 +86,27 @@ class Recorder:
                     raise OutcomeUnknown("Some of the events were stored.") from error
                 raise
         return [answers[index] for index in range(len(events))]
+
+    def record_behind_fence(self, event: Accepted, stream: UUID) -> bool:
+        """Store what the platform itself says of an erased customer; False if they are not erased.
+
+        Nothing in it is sealed, so nothing in it may be personal.
+        """
+        envelope = event.envelope
+        new = NewEvent(
+            stream=stream,
+            source=envelope.source,
+            event_id=envelope.id,
+            type=envelope.type,
+            schema=event.kind.version,
+            occurred_at=envelope.time,
+            body=event.written,
+            content_mac=self._mac(event),
+        )
+        with self._pool.connection() as connection:
+            fenced = erasure.is_fenced(connection, stream)
+            outcome = erasure.append_behind_fence(connection, new) if fenced else None
+        return isinstance(outcome, Stored)
 
     def _told(self, events: Mapping[int, Accepted]) -> dict[int, Answer]:
         """Answer what is stored already, before anyone's identifiers are touched.
@@ -152,8 +178,10 @@ class Recorder:
             else:
                 (early if ahead(each.occurred_at, now) else fresh)[index] = each
         if withheld:
-            self._quarantine.withhold(list(withheld.values()))
-            answers.update(dict.fromkeys(withheld, Quarantined((SUPPRESSED_ERROR,))))
+            kept = self._quarantine.withhold(list(withheld.values()))
+            for (index, each), there in zip(withheld.items(), kept, strict=True):
+                aside = Quarantined((SUPPRESSED_ERROR,))
+                answers[index] = aside if there else _fenced(each.event)
         if early:
             kept = self._quarantine.keep_early(list(early.values()))
             for (index, event), there in zip(early.items(), kept, strict=True):
@@ -212,7 +240,7 @@ class Recorder:
         if subject.withheld is None or _is_ours(accepted):
             return self._seal(accepted, subject, parties)
         stranger = Person.new(subject.withheld)
-        return Withheld(self._seal(accepted, stranger, parties), stranger)
+        return Withheld(self._seal(accepted, stranger, parties), stranger, subject.withheld)
 
     def _seal(self, accepted: Accepted, subject: Person, parties: dict[str, Person]) -> NewEvent:
         envelope = accepted.envelope

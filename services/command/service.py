@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from infra.plumbing.away import AWAY
 from infra.plumbing.clock import system_clock
 from infra.plumbing.ledger.errors import OutcomeUnknown
-from infra.plumbing.ledger.proofs import Prover
 from services.command.gather import MAX_WAITING, Gatherer, Unfinished
 from services.command.intake import Accepted
 from services.command.privacy.service import Privacy
@@ -16,7 +15,8 @@ from services.command.proposals import Proposals
 from services.command.record import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
     from threading import Event
     from types import TracebackType
     from typing import Self
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from infra.plumbing.vault.master import Master
     from infra.plumbing.vault.vault import Vault
     from services.command.intake import Item
+    from services.command.privacy.journal import Journal
     from services.command.record import Answer
 
 NOT_NOW: Final = (*AWAY, TimeoutError)
@@ -50,7 +51,10 @@ class CommandService:
         clock: Clock = system_clock,
         max_waiting: int = MAX_WAITING,
         answer_seconds: float = ANSWER_SECONDS,
+        rewrite: Callable[[datetime], int] | None = None,
+        journal: Journal | None = None,
     ) -> None:
+        """`rewrite` and `journal`: see `Means`."""
         self._answer_seconds = answer_seconds
         self.catalog = catalog
         self.recorder = Recorder(ledger, vault, pool, master, clock)
@@ -61,10 +65,12 @@ class CommandService:
         means = Means(
             vault=vault,
             catalog=catalog,
-            record=self.recorder.record,
-            prove=lambda: Prover(ledger.recorder.rows),
+            recorder=self.recorder,
+            rows=ledger.recorder.rows,
             mac_key=self.recorder.mac_key,
             clock=clock,
+            rewrite=rewrite,
+            journal=journal,
         )
         self.privacy = Privacy(pool, means, AWAY)
 

@@ -8,7 +8,7 @@ is before it or sees it; the list changes alone, so no writer remembers a name w
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from psycopg.rows import tuple_row
 
@@ -16,7 +16,8 @@ from infra.plumbing.ledger.append import Writer
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
+    from uuid import UUID
 
     from psycopg import Connection, Cursor
 
@@ -27,11 +28,17 @@ _SQL = Queries.beside("infra.plumbing.vault", "erasure.sql")
 
 
 class Forgotten(NamedTuple):
-    """What an erasure took out of the vault, and how many names it put on the list."""
+    """What an erasure took out of the vault, and how many names it put on the list.
+
+    `withheld`: events that were set aside because the customer was not to be recorded. `names`:
+    the hashes that are on the list because of it.
+    """
 
     keys: int
     identifiers: int
     listed: int
+    withheld: int
+    names: frozenset[bytes]
 
 
 def fence(connection: Connection[Any], stream: UUID) -> bool:
@@ -41,6 +48,11 @@ def fence(connection: Connection[Any], stream: UUID) -> bool:
     """
     connection.execute(_SQL["lock_head"])
     return connection.execute(_SQL["fence"], {"stream": stream}).rowcount == 1
+
+
+def is_fenced(connection: Connection[Any], stream: UUID) -> bool:
+    """Whether `stream` takes no more events; a fence is never taken down for good."""
+    return connection.execute(_SQL["fenced"], {"stream": stream}).rowcount == 1
 
 
 def append_behind_fence(connection: Connection[Any], event: NewEvent) -> Outcome:
@@ -58,20 +70,23 @@ def append_behind_fence(connection: Connection[Any], event: NewEvent) -> Outcome
 def forget(connection: Connection[Any], hashes: Hashes, stream: UUID) -> Forgotten:
     """Destroy the key of `stream` and remove its identifiers; their hashes go on the list.
 
-    All at once, so that no writer finds a name without its key, or a name gone and not listed.
+    What was withheld about the customer goes too, with its keys. All at once, so that no writer
+    finds a name without its key, or a name gone and not listed.
     """
-    person = uuid4()
+    new = uuid4()
     with _cursor(connection) as cursor:
         _take_list(cursor)
-        destroyed = cursor.execute(_SQL["destroy_key"], {"stream": stream}).fetchall()
-        removed = cursor.execute(_SQL["remove_identifiers"], {"stream": stream}).fetchall()
-        listed = _list(cursor, person, (hashes.listed(bytes(lookup)) for (lookup,) in removed))
-        for (before,) in destroyed:
-            if before is not None:
-                both = {"person": person, "before": before}
-                listed += cursor.execute(_SQL["rename"], both).rowcount
-                cursor.execute(_SQL["rename_quarantine"], both)
-    return Forgotten(len(destroyed), len(removed), listed)
+        names, persons = _known(cursor, hashes, stream, None)
+        destroyed = cursor.execute(_SQL["destroy_key"], {"stream": stream}).rowcount
+        removed = cursor.execute(_SQL["remove_identifiers"], {"stream": stream}).rowcount
+        withheld = _drop(cursor, persons)
+        listed = _list(cursor, new, names)
+        cursor.execute(_SQL["unlist"], {"persons": persons})
+        listed += cursor.execute(_SQL["rename"], {"person": new, "before": persons}).rowcount
+        rows = cursor.execute(_SQL["names"], {"persons": [new]}).fetchall()
+    return Forgotten(
+        destroyed, removed, listed, withheld, frozenset(bytes(name) for (name,) in rows)
+    )
 
 
 def suppress(
@@ -83,39 +98,101 @@ def suppress(
     """
     with _cursor(connection) as cursor:
         _take_list(cursor)
-        wanted = set[bytes]() if listed is None else {listed}
-        person = _person_of(cursor, stream, wanted) or uuid4()
+        names, persons = _known(cursor, hashes, stream, listed)
+        person = _joined(cursor, persons) or uuid4()
         if stream is not None:
-            lookups = cursor.execute(_SQL["lookups"], {"stream": stream}).fetchall()
-            wanted |= {hashes.listed(bytes(lookup)) for (lookup,) in lookups}
             cursor.execute(_SQL["mark"], {"person": person, "stream": stream})
-        return _list(cursor, person, wanted)
+        return _list(cursor, person, names)
 
 
 def release(
-    connection: Connection[Any], stream: UUID | None, listed: bytes | None
+    connection: Connection[Any], hashes: Hashes, stream: UUID | None, listed: bytes | None
 ) -> tuple[UUID | None, list[UUID]]:
-    """Take a person off the list with all their names.
+    """Let a person be recorded again under all their names.
 
     Answers the number their withheld events stand under (None: not on the list) and the customers
-    who are recorded again.
+    who are recorded again. The names are forgotten by `settle`, when nothing withheld is left.
     """
     with _cursor(connection) as cursor:
         _take_list(cursor)
-        person = _person_of(cursor, stream, set[bytes]() if listed is None else {listed})
+        person = _joined(cursor, _known(cursor, hashes, stream, listed)[1])
         if person is None:
             return None, []
-        cursor.execute(_SQL["unlist"], {"person": person})
+        cursor.execute(_SQL["release"], {"person": person})
         unmarked = cursor.execute(_SQL["unmark"], {"person": person}).fetchall()
     return person, [stream for (stream,) in unmarked]
 
 
-def listed_person(
-    connection: Connection[Any], stream: UUID | None, listed: bytes | None
-) -> UUID | None:
-    """The number under which a customer or a hashed name is on the list, or None."""
+def settle(connection: Connection[Any], person: UUID, recorded: Sequence[int]) -> int:
+    """Remove the withheld events with the ids `recorded`; answers how many of `person` are left.
+
+    Only when none is left are the names of the released forgotten: the next release or erasure
+    finds by them what could not be recorded.
+    """
     with _cursor(connection) as cursor:
-        return _person_of(cursor, stream, set[bytes]() if listed is None else {listed})
+        _take_list(cursor)
+        cursor.execute(_SQL["drop_recorded"], {"ids": list(recorded)})
+        left = _count(cursor.execute(_SQL["left_over"], {"person": person}))
+        if not left:
+            cursor.execute(_SQL["unlist"], {"persons": [person]})
+    return left
+
+
+def drop_withheld(connection: Connection[Any], hashes: Hashes, listed: bytes | None) -> int:
+    """Remove what was withheld about a name that nobody has; the name is on the list afterwards."""
+    with _cursor(connection) as cursor:
+        _take_list(cursor)
+        _, persons = _known(cursor, hashes, None, listed)
+        cursor.execute(_SQL["list_again"], {"persons": persons})
+        return _drop(cursor, persons)
+
+
+def hold_listed(connection: Connection[Any], persons: Collection[UUID]) -> set[UUID]:
+    """Those of `persons` who are still to be withheld; none changes until the transaction ends."""
+    with _cursor(connection) as cursor:
+        cursor.execute(_SQL["hold_list"])
+        found = cursor.execute(_SQL["still_listed"], {"persons": list(persons)}).fetchall()
+    return {person for (person,) in found}
+
+
+def is_listed(
+    connection: Connection[Any], hashes: Hashes, stream: UUID | None, listed: bytes | None
+) -> bool:
+    """Whether a customer or a hashed name is on the list, or something withheld is left."""
+    with _cursor(connection) as cursor:
+        return bool(_known(cursor, hashes, stream, listed)[1])
+
+
+def names_of(
+    connection: Connection[Any], hashes: Hashes, stream: UUID | None, listed: bytes | None
+) -> frozenset[bytes]:
+    """All hashes that stand on the list for the person of a customer, or of one hashed name."""
+    with _cursor(connection) as cursor:
+        _, persons = _known(cursor, hashes, stream, listed)
+        rows = cursor.execute(_SQL["names"], {"persons": persons}).fetchall()
+    return frozenset(bytes(name) for (name,) in rows)
+
+
+def restore_list(
+    connection: Connection[Any], listed: Iterable[Collection[bytes]], released: Collection[bytes]
+) -> None:
+    """Put hashes on the list that are missing there, those of one person together.
+
+    And let those be recorded who had been released.
+    """
+    with _cursor(connection) as cursor:
+        _take_list(cursor)
+        for names in listed:
+            found = cursor.execute(_SQL["persons"], {"hashes": list(names)}).fetchall()
+            person = _joined(cursor, [each for (each,) in found]) or uuid4()
+            _list(cursor, person, names)
+        cursor.execute(_SQL["release_names"], {"hashes": list(released)})
+
+
+def persons_of(connection: Connection[Any], hashes: Hashes, stream: UUID) -> list[UUID]:
+    """The numbers under which events about a customer are withheld, as their names tell."""
+    with _cursor(connection) as cursor:
+        return _known(cursor, hashes, stream, None)[1]
 
 
 def _take_list(cursor: Cursor[Any]) -> None:
@@ -124,17 +201,41 @@ def _take_list(cursor: Cursor[Any]) -> None:
     cursor.execute(_SQL["count_change"])
 
 
-def _person_of(cursor: Cursor[Any], stream: UUID | None, wanted: set[bytes]) -> UUID | None:
+def _known(
+    cursor: Cursor[Any], hashes: Hashes, stream: UUID | None, listed: bytes | None
+) -> tuple[set[bytes], list[UUID]]:
+    """The hashes of a customer's names or the one given, and the numbers they stand under."""
+    names = set[bytes]() if listed is None else {listed}
     rows: list[tuple[Any, ...]] = []
     if stream is not None:
+        lookups = cursor.execute(_SQL["lookups"], {"stream": stream}).fetchall()
+        names |= {hashes.listed(bytes(lookup)) for (lookup,) in lookups}
         rows += cursor.execute(_SQL["person_of"], {"stream": stream}).fetchall()
-    for hash_ in wanted:
-        rows += cursor.execute(_SQL["person"], {"hash": hash_}).fetchall()
-    return next((person for (person,) in rows if person is not None), None)
+    rows += cursor.execute(_SQL["persons"], {"hashes": list(names)}).fetchall()
+    return names, list(dict.fromkeys(person for (person,) in rows))
+
+
+def _joined(cursor: Cursor[Any], persons: Sequence[UUID]) -> UUID | None:
+    """One number for all `persons`, who turned out to be one."""
+    if not persons:
+        return None
+    both = {"person": persons[0], "before": list(persons)}
+    for query in ("rename", "rename_withheld"):
+        cursor.execute(_SQL[query], both)
+    return persons[0]
+
+
+def _drop(cursor: Cursor[Any], persons: Sequence[UUID]) -> int:
+    return _count(cursor.execute(_SQL["drop_withheld"], {"persons": list(persons)}))
 
 
 def _list(cursor: Cursor[Any], person: UUID, hashes: Iterable[bytes]) -> int:
     return cursor.execute(_SQL["list"], {"person": person, "hashes": list(hashes)}).rowcount
+
+
+def _count(cursor: Cursor[Any]) -> int:
+    row = cursor.fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def _cursor(connection: Connection[Any]) -> Cursor[Any]:

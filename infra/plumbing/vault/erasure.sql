@@ -4,6 +4,9 @@ SELECT FROM ledger.head FOR UPDATE
 -- name: fence
 INSERT INTO vault.fences (stream) VALUES (%(stream)s) ON CONFLICT DO NOTHING
 
+-- name: fenced
+SELECT FROM vault.fences WHERE stream = %(stream)s
+
 -- name: take_down_fence
 DELETE FROM vault.fences WHERE stream = %(stream)s
 
@@ -15,6 +18,9 @@ SELECT pg_advisory_xact_lock(hashtextextended('rapport vault: list', 0))
 -- Under the list's lock, so nobody ever waits for this row. Every program's memory of customers is
 -- void once this is committed (memory.py).
 UPDATE vault.master SET changes = changes + 1
+
+-- name: hold_list
+SELECT pg_advisory_xact_lock_shared(hashtextextended('rapport vault: list', 0))
 
 -- name: destroy_key
 DELETE FROM vault.keys WHERE stream = %(stream)s RETURNING suppressed
@@ -28,25 +34,63 @@ SELECT lookup FROM vault.identifiers WHERE stream = %(stream)s
 -- name: list
 INSERT INTO vault.suppressed (hash, person)
 SELECT hash, %(person)s FROM unnest(%(hashes)s::bytea[]) AS hash
-ON CONFLICT (hash) DO UPDATE SET person = excluded.person
+ON CONFLICT (hash) DO UPDATE SET person = excluded.person, released = false
 
 -- name: rename
-UPDATE vault.suppressed SET person = %(person)s WHERE person = %(before)s
+UPDATE vault.suppressed SET person = %(person)s
+WHERE person = ANY(%(before)s::uuid[]) AND person <> %(person)s
 
--- name: rename_quarantine
-UPDATE ops.quarantine SET person = %(person)s WHERE person = %(before)s
+-- name: rename_withheld
+UPDATE ops.quarantine SET person = %(person)s
+WHERE person = ANY(%(before)s::uuid[]) AND person <> %(person)s
+
+-- name: drop_withheld
+WITH gone AS (
+    DELETE FROM ops.quarantine WHERE person = ANY(%(persons)s::uuid[]) RETURNING stream
+), keys AS (
+    DELETE FROM vault.keys USING gone WHERE keys.stream = gone.stream
+)
+SELECT count(*) FROM gone
+
+-- name: drop_recorded
+WITH gone AS (
+    DELETE FROM ops.quarantine WHERE id = ANY(%(ids)s::bigint[]) RETURNING stream
+), keys AS (
+    DELETE FROM vault.keys USING gone WHERE keys.stream = gone.stream
+)
+SELECT count(*) FROM gone
+
+-- name: left_over
+SELECT count(*) FROM ops.quarantine WHERE person = %(person)s
 
 -- name: mark
 UPDATE vault.keys SET suppressed = %(person)s WHERE stream = %(stream)s
 
--- name: person
-SELECT person FROM vault.suppressed WHERE hash = %(hash)s
+-- name: persons
+SELECT DISTINCT person FROM vault.suppressed WHERE hash = ANY(%(hashes)s::bytea[])
 
 -- name: person_of
-SELECT suppressed FROM vault.keys WHERE stream = %(stream)s
+SELECT suppressed FROM vault.keys WHERE stream = %(stream)s AND suppressed IS NOT NULL
+
+-- name: still_listed
+SELECT person FROM vault.suppressed WHERE person = ANY(%(persons)s::uuid[]) AND NOT released
+UNION
+SELECT suppressed FROM vault.keys WHERE suppressed = ANY(%(persons)s::uuid[])
+
+-- name: release
+UPDATE vault.suppressed SET released = true WHERE person = %(person)s
+
+-- name: names
+SELECT hash FROM vault.suppressed WHERE person = ANY(%(persons)s::uuid[])
+
+-- name: release_names
+UPDATE vault.suppressed SET released = true WHERE hash = ANY(%(hashes)s::bytea[])
+
+-- name: list_again
+UPDATE vault.suppressed SET released = false WHERE person = ANY(%(persons)s::uuid[])
 
 -- name: unlist
-DELETE FROM vault.suppressed WHERE person = %(person)s
+DELETE FROM vault.suppressed WHERE person = ANY(%(persons)s::uuid[]) AND released
 
 -- name: unmark
 UPDATE vault.keys SET suppressed = NULL WHERE suppressed = %(person)s RETURNING stream

@@ -10,7 +10,7 @@ SELECT changes FROM vault.master
 SELECT pg_advisory_xact_lock_shared(hashtextextended('rapport vault: list', 0))
 
 -- name: listed
-SELECT hash, person FROM vault.suppressed WHERE hash = ANY(%(hashes)s)
+SELECT hash, person FROM vault.suppressed WHERE hash = ANY(%(hashes)s) AND NOT released
 
 -- name: keys
 SELECT stream, key_id, wrapped, suppressed FROM vault.keys WHERE stream = ANY(%(streams)s)

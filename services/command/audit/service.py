@@ -210,7 +210,7 @@ class Audit:
     def _record(
         self, stream: UUID, about: dict[str, Any], who: Principal, purpose: str | None
     ) -> bool:
-        """Record a read in the stream it was of. False if that stream takes no more events.
+        """Record a read in the stream it was of. False if the customer is erased.
 
         Raises:
             BadPurpose: the purpose cannot be recorded.
@@ -218,9 +218,8 @@ class Audit:
         read = {**about, **reader(who, opened=purpose is not None)}
         if purpose is not None:
             read["purpose"] = purpose
-        record, now = self._recorder.record, self._clock()
         try:
-            return tell_read(record, self._catalog, now, stream, read)
+            return tell_read(self._recorder, self._catalog, self._clock(), stream, read)
         except Unspeakable:
             raise BadPurpose(
                 "The purpose cannot be recorded. State it in 1 to 500 characters."

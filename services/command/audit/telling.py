@@ -13,12 +13,12 @@ from services.command.intake import Accepted, judge
 from services.command.strict_json import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
     from events.catalog import Catalog
     from infra.plumbing.access import Principal
-    from services.command.record import Answer
+    from services.command.record import Recorder
 
 SOURCE: Final = "rapport/audit"
 READ: Final = "audit.read"
@@ -30,17 +30,27 @@ class Unspeakable(Exception):
 
 
 def tell_read(
-    record: Callable[[Sequence[Accepted]], list[Answer]],
-    catalog: Catalog,
-    now: datetime,
-    stream: UUID,
-    read: Mapping[str, Any],
+    recorder: Recorder, catalog: Catalog, now: datetime, stream: UUID, read: Mapping[str, Any]
 ) -> bool:
-    """Record `read` in the stream it was of. False if that stream takes no more events.
+    """Record `read` in the stream it was of. False if no personal value may be shown for it.
+
+    So it is of an erased customer: there is no key to open anything with, nor to seal a purpose
+    with, so the event behind the fence says who read and when, and no more.
 
     Raises:
         Unspeakable: `read` cannot be recorded.
     """
+    [answer] = recorder.record([_judged(catalog, now, stream, read)])
+    if isinstance(answer, Stored):
+        return True
+    plain = {name: value for name, value in read.items() if name != "purpose"}
+    closed = _judged(catalog, now, stream, {**plain, "opened": False})
+    if not recorder.record_behind_fence(closed, stream):
+        _LOG.warning("read_of_a_closed_stream", kind=read["what"])
+    return False
+
+
+def _judged(catalog: Catalog, now: datetime, stream: UUID, read: Mapping[str, Any]) -> Accepted:
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": str(uuid4()),
@@ -53,10 +63,7 @@ def tell_read(
     judged = judge(event, write_json(event), catalog)
     if not isinstance(judged, Accepted):
         raise Unspeakable
-    [answer] = record([judged])
-    if not isinstance(answer, Stored):
-        _LOG.warning("read_of_a_closed_stream", kind=read["what"])
-    return isinstance(answer, Stored)
+    return judged
 
 
 def reader(who: Principal, *, opened: bool) -> dict[str, Any]:

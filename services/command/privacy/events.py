@@ -34,7 +34,8 @@ def erased(
         "keys_destroyed": counts.get("vault.keys", 0),
         "identifiers_removed": counts.get("vault.identifiers", 0),
         "content_macs_removed": counts.get("ledger.events.content_mac", 0),
-        "quarantined_removed": counts.get("ops.quarantine", 0),
+        "quarantined_removed": counts.get("ops.quarantine", 0)
+        + counts.get("withheld in ops.quarantine", 0),
         "proposals_removed": counts.get("outbox.proposals", 0),
     }
     return _event(stream, f"{request}/erased", ERASED, at, data, mac_key)

@@ -5,14 +5,18 @@ Made when it is fetched and kept nowhere. Values about other people stay sealed:
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import namedtuple_row
 
 from events.facts import Fact
 from events.times import format_time
+from infra.plumbing.ledger.checkpoint import read_checkpoint
+from infra.plumbing.ledger.proofs import Prover
+from infra.plumbing.vault import erasure
 from infra.plumbing.vault.opening import open_body, sealed_values
+from services.command.audit.reading import history, newest_checkpoint
+from services.command.audit.service import encoded, event_shape, proof_shape
 from services.command.privacy.requests import SQL
 
 if TYPE_CHECKING:
@@ -21,61 +25,86 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from services.command.audit.reading import Recorded
     from services.command.privacy.steps import Means
 
 
 def export(connection: Connection[Any], means: Means, stream: UUID) -> dict[str, Any]:
-    """The customer's names, every event, and every value about them in other customers' events.
+    """The customer's names, every event, what waits outside the ledger, and what others said.
 
-    Values under a key that was destroyed stay sealed. `proof` of an event: the hashes of its
-    inclusion in the tree of the first `size` events, whose root is `root` (RFC 6962).
+    Values under a key that was destroyed stay sealed. Each event has what its leaf is made of
+    (`header` and `body`, or the digest of a body that was dropped) and a proof: in the tree of the
+    newest signed `checkpoint`, or, recorded since, in that of the first `size` events with `root`.
+    `consistency` proves that the latter begins with the former.
     """
     keys = means.vault.keys([f"{stream}/1"])
     names = means.vault.identifiers_of([stream]).get(stream, [])
+    note = newest_checkpoint(means.rows)
+    now = Prover(means.rows)
+    signed = None if note is None else Prover(means.rows, read_checkpoint(note.encode()).size)
     with connection.cursor(row_factory=namedtuple_row) as cursor:
-        rows: list[Any] = cursor.execute(SQL["history"], {"stream": stream}).fetchall()
         needle = {"stream": stream, "key": f'"{stream}/1"'.encode()}
         mentions = [_mention(row, keys) for row in cursor.execute(SQL["mentions"], needle)]
-    prover = means.prove()
-    told = [
-        _event(means, stream, row, keys)
-        | {"proof": [_text(each) for each in prover.inclusion(row.position)]}
-        for row in rows
-    ]
     return {
         "customer": str(stream),
         "made_at": format_time(means.clock()),
         "identifiers": [str(name) for name in names],
-        "size": prover.size,
-        "root": _text(prover.root()),
-        "events": told,
+        "checkpoint": note,
+        "size": now.size,
+        "root": encoded(now.root()),
+        "consistency": signed and [encoded(each) for each in now.consistency(signed.size)],
+        "events": [
+            _event(means, event, keys, signed if signed and event.position <= signed.size else now)
+            for event in history(means.rows, stream, now.size)
+        ],
+        "quarantine": _waiting(connection, means, stream, keys),
         "mentions": mentions,
     }
 
 
-def _event(means: Means, stream: UUID, row: Any, keys: Mapping[str, bytes]) -> dict[str, Any]:
+def _event(
+    means: Means, event: Recorded, keys: Mapping[str, bytes], prover: Prover
+) -> dict[str, Any]:
     """One event of the customer; of a body dropped after its retention the header's part."""
-    event = None if row.body is None else open_body(bytes(row.body), stream, keys)
+    header = event.header
+    opened = None if event.body is None else open_body(event.body, header.stream, keys)
     fact = Fact(
-        position=row.position,
-        stream=stream,
-        version=row.version,
-        source=row.source,
-        event_id=row.event_id,
-        type=row.type,
-        schema=row.schema,
-        occurred_at=row.occurred_at,
-        recorded_at=row.recorded_at,
-        data={} if event is None else event["data"],
+        position=event.position,
+        stream=header.stream,
+        version=header.version,
+        source=header.source,
+        event_id=header.event_id,
+        type=header.type,
+        schema=header.schema,
+        occurred_at=header.occurred_at,
+        recorded_at=header.recorded_at,
+        data={} if opened is None else opened["data"],
     )
-    return {
-        "position": row.position,
-        "version": row.version,
-        "leaf": _text(bytes(row.leaf)),
-        "recorded_at": format_time(row.recorded_at),
+    return event_shape(event, {}) | {
+        "proof": proof_shape(prover.size, event.position, prover.inclusion(event.position)),
         "sentence": means.catalog.sentence(fact),
-        "event": event,
+        "event": opened,
     }
+
+
+def _waiting(
+    connection: Connection[Any], means: Means, stream: UUID, keys: Mapping[str, bytes]
+) -> list[dict[str, Any]]:
+    """Their events in quarantine: dated ahead, or withheld under a number their names lead to."""
+    persons = erasure.persons_of(connection, means.vault.hashes, stream)
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        wanted = {"stream": stream, "persons": persons}
+        found: list[Any] = cursor.execute(SQL["waiting"], wanted).fetchall()
+    strangers = means.vault.keys(row.key_id for row in found)
+    return [
+        {
+            "reason": row.reason,
+            "occurred_at": format_time(row.occurred_at),
+            "received_at": format_time(row.received_at),
+            "event": open_body(bytes(row.body), row.stream, {**keys, **strangers}),
+        }
+        for row in found
+    ]
 
 
 def _mention(row: Any, keys: Mapping[str, bytes]) -> dict[str, Any]:
@@ -103,7 +132,3 @@ def _at(document: dict[str, Any], pointer: str) -> Any:
         name = step.replace("~1", "/").replace("~0", "~")
         node = node[int(name) if isinstance(node, list) else name]
     return node
-
-
-def _text(raw: bytes) -> str:
-    return b64encode(raw).decode()

@@ -7,6 +7,9 @@ VALUES (%(type)s, %(stream)s, %(hash)s, %(asked_by)s)
 ON CONFLICT (stream) WHERE type = 'erase' AND stream IS NOT NULL DO NOTHING
 RETURNING id
 
+-- name: restored
+SELECT stream, suppressed FROM vault.keys WHERE stream = ANY(%(streams)s::uuid[])
+
 -- name: request
 SELECT id, type, stream, hash, person, asked_at, done_at, certificate
 FROM ops.privacy_requests WHERE id = %(id)s
@@ -19,12 +22,16 @@ WHERE done_at IS NULL AND id <> ALL(%(passed)s::uuid[])
 ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 
 -- name: steps
-SELECT number, step, counts, done_at FROM ops.privacy_steps
+SELECT number, step, counts, done_at, positions FROM ops.privacy_steps
 WHERE request = %(id)s ORDER BY number
 
 -- name: step_done
-INSERT INTO ops.privacy_steps (request, number, step, counts)
-VALUES (%(id)s, %(number)s, %(step)s, %(counts)s::jsonb)
+INSERT INTO ops.privacy_steps (request, number, step, counts, positions)
+VALUES (%(id)s, %(number)s, %(step)s, %(counts)s::jsonb, %(positions)s::bigint[])
+
+-- name: receipts
+SELECT stream, version, position, leaf FROM ledger.events
+WHERE position = ANY(%(positions)s::bigint[]) ORDER BY position
 
 -- name: note_person
 UPDATE ops.privacy_requests SET person = %(person)s WHERE id = %(id)s
@@ -40,10 +47,6 @@ SELECT ledger.forget_content_macs(%(stream)s)
 -- name: remove_quarantined_of
 DELETE FROM ops.quarantine WHERE stream = %(stream)s
 
--- name: remove_quarantined_for
-WITH gone AS (DELETE FROM ops.quarantine WHERE person = %(person)s RETURNING stream)
-DELETE FROM vault.keys USING gone WHERE keys.stream = gone.stream
-
 -- name: remove_proposals
 DELETE FROM outbox.proposals WHERE stream = %(stream)s AND recorded_at IS NULL
 
@@ -54,14 +57,10 @@ SELECT greatest(%(now)s, max(occurred_at)) FROM ledger.events WHERE stream = %(s
 SELECT id, stream, body FROM ops.quarantine
 WHERE person = %(person)s AND id > %(after)s ORDER BY id LIMIT 1
 
--- name: remove_withheld
-WITH gone AS (DELETE FROM ops.quarantine WHERE id = %(id)s RETURNING stream)
-DELETE FROM vault.keys USING gone WHERE keys.stream = gone.stream
-
--- name: history
-SELECT position, version, source, event_id, type, schema, occurred_at, recorded_at, leaf, body
-FROM ledger.events WHERE stream = %(stream)s
-ORDER BY version
+-- name: waiting
+SELECT stream, key_id, reason, occurred_at, received_at, body FROM ops.quarantine
+WHERE stream = %(stream)s OR person = ANY(%(persons)s::uuid[])
+ORDER BY id
 
 -- name: mentions
 -- Reads the whole log: values about this person in other customers' events stand in no index.

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from psycopg.rows import tuple_row
 
+from infra.plumbing.ledger.answers import Receipt
 from infra.plumbing.queries import Queries
 from services.command.privacy.values import Done, Kind, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
     from psycopg import Connection
@@ -52,12 +53,24 @@ def steps_of(connection: Connection[Any], request: UUID) -> list[Done]:
         return [Done(*row) for row in cursor.execute(SQL["steps"], {"id": request})]
 
 
-def note_step(
-    connection: Connection[Any], request: UUID, number: int, step: str, counts: Mapping[str, int]
-) -> None:
+def note_step(connection: Connection[Any], request: UUID, done: Done) -> None:
     """Write down that a step is done, in the transaction that did it."""
-    row = {"id": request, "number": number, "step": step, "counts": orjson.dumps(counts).decode()}
+    row = {
+        "id": request,
+        "number": done.number,
+        "step": done.step,
+        "counts": orjson.dumps(done.counts).decode(),
+        "positions": list(done.positions),
+    }
     connection.execute(SQL["step_done"], row)
+
+
+def receipts_of(connection: Connection[Any], done: Sequence[Done]) -> list[Receipt]:
+    """Where the events stand that the steps appended."""
+    wanted = [position for step in done for position in step.positions]
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        found = cursor.execute(SQL["receipts"], {"positions": wanted})
+        return [Receipt(stream, version, at, bytes(leaf)) for stream, version, at, leaf in found]
 
 
 def finish(connection: Connection[Any], request: UUID, certificate: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ last step, whichever program picks the request up.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,12 +15,14 @@ import structlog
 from events.errors import BadIdentifier
 from events.identifiers import normalise
 from infra.plumbing.vault import erasure
+from infra.plumbing.vault.rewriting import NotYet
 from infra.plumbing.vault.vault import CUSTOMER_KIND, reference
 from services.command.audit.telling import reader, tell_read
 from services.command.privacy import requests, shapes
+from services.command.privacy.again import do_again
 from services.command.privacy.export import export
 from services.command.privacy.steps import Means, Work, plan
-from services.command.privacy.values import Kind
+from services.command.privacy.values import Done, Kind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -79,8 +82,8 @@ class Privacy:
     def export(self, request: UUID, who: Principal) -> dict[str, Any] | None:
         """All that is kept about the customer of an access request; None if it is no such.
 
-        That `who` read it is recorded first (`audit.read`), unless the stream takes no more events;
-        nothing of an erased customer can be opened.
+        That `who` read it is recorded first (`audit.read`); nothing of an erased customer can be
+        opened.
         """
         with self._pool.connection() as connection:
             found = requests.read(connection, request)
@@ -88,9 +91,26 @@ class Privacy:
             return None
         means, stream = self._means, found[0].stream
         read = {"what": "export", **reader(who, opened=True)}
-        tell_read(means.record, means.catalog, means.clock(), stream, read)
+        tell_read(means.recorder, means.catalog, means.clock(), stream, read)
         with self._pool.connection() as connection:
             return export(connection, means, stream)
+
+    def do_again(self) -> int:
+        """What the journal knows and a restored database does not; to be called before serving.
+
+        Answers for how many customers it was done.
+
+        Raises:
+            JournalDamaged: the journal cannot be read.
+        """
+        journal = self._means.journal
+        if journal is None:
+            return 0
+        return do_again(self._pool, journal, self._means.clock(), self._work_off)
+
+    def _work_off(self) -> None:
+        while self.advance():
+            pass
 
     def run(self, stop: Event) -> None:
         """Work off requests as they come, until `stop` is set."""
@@ -121,6 +141,8 @@ class Privacy:
                     self._step(connection, request)
             except self._not_now:
                 raise
+            except NotYet as wait:
+                self._resting[request.id] = now + timedelta(seconds=wait.seconds)
             except Exception as error:  # noqa: BLE001 - one request's fault must not stop the others
                 _LOG.error("privacy_step_failed", kind=request.type, error=type(error).__name__)
                 self._resting[request.id] = now + REST
@@ -130,15 +152,21 @@ class Privacy:
         done = requests.steps_of(connection, request.id)
         steps = plan(request)
         name, step = steps[len(done)]
-        counted = {store: count for each in done for store, count in each.counts.items()}
-        work = Work(connection, request, counted, self._means)
-        requests.note_step(connection, request.id, len(done) + 1, name, step(work))
-        _LOG.info("privacy_step", kind=request.type, number=len(done) + 1)
-        if len(done) + 1 == len(steps):
+        counted = Counter[str]()
+        for each in done:
+            counted.update(each.counts)
+        since = done[-1].at if done else request.asked_at
+        work = Work(connection, request, counted, since, self._means)
+        counts = step(work)
+        positions = [receipt.position for receipt in work.receipts]
+        new = Done(len(done) + 1, name, counts, since, positions)
+        requests.note_step(connection, request.id, new)
+        _LOG.info("privacy_step", kind=request.type, number=new.number)
+        if new.number == len(steps):
             told = requests.steps_of(connection, request.id)
-            requests.finish(
-                connection, request.id, shapes.certificate(request, told, work.receipts)
-            )
+            receipts = requests.receipts_of(connection, told)
+            made = shapes.certificate(request, told, receipts)
+            requests.finish(connection, request.id, made)
 
     def _listed(self, ref: str) -> bytes | None:
         """The hash under which a name that no customer has would stand on the list."""
@@ -158,7 +186,7 @@ class Privacy:
             return
         if kind is Kind.ACCESS:
             raise NobodyKnown("No customer has this name.")
-        if erasure.listed_person(connection, stream, listed) is None:
+        if not erasure.is_listed(connection, self._means.vault.hashes, stream, listed):
             raise NobodyKnown(
                 "No customer has this name."
                 if kind is Kind.ERASE

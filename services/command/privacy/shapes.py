@@ -27,16 +27,36 @@ DID: Final = {
     "vault.suppressed": "keyed hashes of names put on the list of those not to be recorded",
     "ledger.events.content_mac": "events whose keyed hash of the content as received was removed",
     "ops.quarantine": "events removed from quarantine",
-    "left in ops.quarantine": "events left in quarantine, which cannot be recorded",
+    "withheld in ops.quarantine": "events about the person removed that had been withheld from the "
+    "ledger, with the keys they were sealed under",
+    "left in ops.quarantine": "events left in quarantine, which cannot be recorded (dated ahead, "
+    "another event under their id, no longer valid): a later release tries again, an erasure "
+    "removes them",
+    "files": "tables whose live files were rewritten without the removed rows",
+    "erased": "customers who are erased or being erased: by that their names are on the list, and "
+    "their history takes no more events",
     "outbox.proposals": "conclusions dropped that waited to be recorded",
     "ledger.events": "events appended that say what was done",
 }
 GATHERED: Final = {"vault.identifiers": "names found"}
 KEPT: Final = (
     "The facts stay in the ledger under the customer's random UUID, to which no name leads; their "
-    "leaves still verify. Read models hold no personal values. Copies of the database made before "
-    "(backups, the write-ahead log) hold the destroyed key, wrapped by the master key, for as long "
-    "as they are kept. What was exported or sent to others before is with them."
+    "leaves still verify. Read models hold no personal values. {files} The destroyed key, wrapped "
+    "by the master key, and sealed names are still in: backups and replicas, and snapshots of the "
+    "disk, made before this certificate, until they are deleted; segments of the write-ahead log "
+    "written before it, until PostgreSQL has removed or reused them and written over them; blocks "
+    "of the disk that the file system has freed, until it writes over them. Rows that were "
+    "replaced in ledger.events may hold the keyed hash of what was received, until their pages "
+    "are written again. What was exported or sent to others before is with them."
+)
+REWRITTEN: Final = (
+    "The live files of vault.keys, vault.identifiers and ops.quarantine were rewritten and hold "
+    "nothing of what was removed."
+)
+NOT_REWRITTEN: Final = (
+    "The live files of vault.keys, vault.identifiers and ops.quarantine were not rewritten, since "
+    "this program is not their owner: they may hold what was removed until the owner runs VACUUM "
+    "FULL on them."
 )
 
 
@@ -90,7 +110,8 @@ def certificate(
         ],
     }
     if request.type is Kind.ERASE:
-        made["kept"] = KEPT
+        rewritten = any(step.counts.get("files") for step in done)
+        made["kept"] = KEPT.format(files=REWRITTEN if rewritten else NOT_REWRITTEN)
         for receipt in receipts:
             made["position"] = receipt.position
             made["leaf"] = b64encode(receipt.leaf).decode()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.rows import tuple_row
 
-from infra.plumbing.ledger.answers import Duplicate, Stored
+from infra.plumbing.ledger.answers import Duplicate, Fenced, Stored
 from infra.plumbing.ledger.append import Writer
 from infra.plumbing.vault import erasure
 from infra.plumbing.vault.master import KeyGone
@@ -24,7 +24,7 @@ from services.command.privacy.values import Kind
 from services.command.strict_json import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -33,34 +33,44 @@ if TYPE_CHECKING:
     from events.catalog import Catalog
     from infra.plumbing.clock import Clock
     from infra.plumbing.ledger.answers import NewEvent, Outcome, Receipt
-    from infra.plumbing.ledger.proofs import Prover
+    from infra.plumbing.ledger.tiles import Rows
     from infra.plumbing.vault.vault import Vault
+    from services.command.privacy.journal import Journal
     from services.command.privacy.values import Request
-    from services.command.record import Answer
+    from services.command.record import Recorder
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
     """What the steps work with.
 
-    `record` is the way in that every event takes; `prove` gives a prover for the ledger as it is.
+    `recorder` is the way in that every event takes; `rows` reads the ledger.
+    `rewrite` sees that live files hold nothing deleted before an instant, and tells how many tables
+    that took; None where this program has no owner's way in. `journal` is what a restored database
+    is told by.
     """
 
     vault: Vault
     catalog: Catalog
-    record: Callable[[Sequence[Accepted]], list[Answer]]
-    prove: Callable[[], Prover]
+    recorder: Recorder
+    rows: Rows
     mac_key: bytes
     clock: Clock
+    rewrite: Callable[[datetime], int] | None = None
+    journal: Journal | None = None
 
 
 @dataclass(slots=True)
 class Work:
-    """One step at work: its open transaction, the request, and what the steps before counted."""
+    """One step at work: its open transaction, the request, and what the steps before counted.
+
+    `since` is when the step before was done; `receipts` are of the events this step appends.
+    """
 
     connection: Connection[Any]
     request: Request
     counted: Mapping[str, int]
+    since: datetime
     means: Means
     receipts: list[Receipt] = field(default_factory=list["Receipt"])
 
@@ -74,6 +84,17 @@ class Work:
         if self.request.stream is None:
             raise LookupError("The request names no customer.")
         return self.request.stream
+
+    def journal(self, hashes: Iterable[bytes]) -> None:
+        """Write down outside the database what this step does to the list."""
+        if self.means.journal is not None:
+            request, at = self.request, self.means.clock()
+            self.means.journal.note(request.type, request.id, request.stream, hashes, at)
+
+    def names(self) -> frozenset[bytes]:
+        """The hashes on the list for whom the request is about."""
+        hashes = self.means.vault.hashes
+        return erasure.names_of(self.connection, hashes, self.request.stream, self.request.hash)
 
     def rowcount(self, query: str, **values: Any) -> int:
         """Run a statement and tell how many rows it changed."""
@@ -95,7 +116,7 @@ def plan(request: Request) -> tuple[Step, ...]:
         case Kind.ACCESS:
             return (("gather", _gather),)
         case Kind.ERASE if request.stream is None:
-            return (("quarantine", _drop_withheld),)
+            return (("quarantine", _drop_withheld), _FILES)
         case Kind.ERASE:
             return _ERASE
         case Kind.SUPPRESS if request.stream is None:
@@ -118,10 +139,12 @@ def _fence(work: Work) -> Mapping[str, int]:
 
 def _forget(work: Work) -> Mapping[str, int]:
     gone = erasure.forget(work.connection, work.means.vault.hashes, work.stream)
+    work.journal(gone.names)
     return {
         "vault.keys": gone.keys,
         "vault.identifiers": gone.identifiers,
         "vault.suppressed": gone.listed,
+        "withheld in ops.quarantine": gone.withheld,
     }
 
 
@@ -145,6 +168,13 @@ def _say_erased(work: Work) -> Mapping[str, int]:
     return {"ledger.events": 1}
 
 
+def _rewrite(work: Work) -> Mapping[str, int]:
+    """The deleted rows out of the live files; over a connection of its own, as their owner."""
+    rewrite = work.means.rewrite
+    return {"files": 0 if rewrite is None else rewrite(work.since)}
+
+
+_FILES: Final[Step] = ("files", _rewrite)
 _ERASE: Final[tuple[Step, ...]] = (
     ("fence", _fence),
     ("key and identifiers", _forget),
@@ -152,52 +182,57 @@ _ERASE: Final[tuple[Step, ...]] = (
     ("quarantine", _drop_quarantined),
     ("proposals", _drop_proposals),
     ("ledger", _say_erased),
+    _FILES,
 )
 
 
 def _drop_withheld(work: Work) -> Mapping[str, int]:
-    """Of a name that is on the list only withheld events can be there."""
-    person = erasure.listed_person(work.connection, None, work.request.hash)
-    return {"ops.quarantine": work.rowcount("remove_quarantined_for", person=person)}
+    """Of a name that nobody has only withheld events can be there."""
+    hashes = work.means.vault.hashes
+    gone = erasure.drop_withheld(work.connection, hashes, work.request.hash)
+    work.journal(work.names())
+    return {"withheld in ops.quarantine": gone}
 
 
 def _suppress(work: Work) -> Mapping[str, int]:
     request = work.request
     hashes = work.means.vault.hashes
     listed = erasure.suppress(work.connection, hashes, request.stream, request.hash)
+    work.journal(work.names())
     return {"vault.suppressed": listed}
 
 
 def _say_suppressed(work: Work) -> Mapping[str, int]:
-    _say(work, work.stream, in_force=True)
-    return {"ledger.events": 1}
+    return _say(work, [work.stream], in_force=True)
 
 
 def _release(work: Work) -> Mapping[str, int]:
     request = work.request
-    person, streams = erasure.release(work.connection, request.stream, request.hash)
+    hashes = work.means.vault.hashes
+    work.journal(work.names())
+    person, streams = erasure.release(work.connection, hashes, request.stream, request.hash)
     work.connection.execute(SQL["note_person"], {"id": request.id, "person": person})
-    for stream in streams:
-        _say(work, stream, in_force=False)
-    return {"ledger.events": len(streams)}
+    return _say(work, streams, in_force=False)
 
 
 def _bring_back(work: Work) -> Mapping[str, int]:
-    """Record what was withheld; what still cannot be recorded stays where it is."""
-    counts = {"ops.quarantine": 0, "left in ops.quarantine": 0}
-    after = 0
+    """Record what was withheld; what still cannot be recorded stays for a release or erasure.
+
+    No row is held while events are recorded: that is done over other connections, which an
+    erasure waiting for the row would hold up.
+    """
+    person, recorded, after = work.request.person, list[int](), 0
+    if person is None:
+        return {"ops.quarantine": 0, "left in ops.quarantine": 0}
     while True:
         with work.connection.cursor(row_factory=tuple_row) as cursor:
-            window = {"person": work.request.person, "after": after}
-            row = cursor.execute(SQL["withheld"], window).fetchone()
+            row = cursor.execute(SQL["withheld"], {"person": person, "after": after}).fetchone()
         if row is None:
-            return counts
+            left = erasure.settle(work.connection, person, recorded)
+            return {"ops.quarantine": len(recorded), "left in ops.quarantine": left}
         after, stream, body = row
         if _recorded(work.means, stream, body):
-            work.connection.execute(SQL["remove_withheld"], {"id": after})
-            counts["ops.quarantine"] += 1
-        else:
-            counts["left in ops.quarantine"] += 1
+            recorded.append(after)
 
 
 def _recorded(means: Means, stream: UUID, body: bytes) -> bool:
@@ -210,15 +245,26 @@ def _recorded(means: Means, stream: UUID, body: bytes) -> bool:
     item = judge(event, write_json(event), means.catalog)
     if not isinstance(item, Accepted):
         return False
-    [answer] = means.record([item])
+    [answer] = means.recorder.record([item])
     return isinstance(answer, Stored | Duplicate)
 
 
-def _say(work: Work, stream: UUID, *, in_force: bool) -> None:
+def _say(work: Work, streams: Sequence[UUID], *, in_force: bool) -> Mapping[str, int]:
+    """Tell it in the history of each; an erased customer's takes nothing more and needs none."""
     at: datetime = work.means.clock()
-    mac_key = work.means.mac_key
-    event = events.suppression(stream, work.request.id, at, mac_key, in_force=in_force)
-    work.receipts.append(_receipt(_append(work.connection, event)))
+    before = len(work.receipts)
+    erased = 0
+    for stream in streams:
+        event = events.suppression(
+            stream, work.request.id, at, work.means.mac_key, in_force=in_force
+        )
+        outcome = _append(work.connection, event)
+        if isinstance(outcome, Fenced):
+            erased += 1
+        else:
+            work.receipts.append(_receipt(outcome))
+    told = {"ledger.events": len(work.receipts) - before}
+    return told | {"erased": erased} if erased else told
 
 
 def _append(connection: Connection[Any], event: NewEvent) -> Outcome:

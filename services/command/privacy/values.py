@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -40,9 +40,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One step that was done: what it changed in each store."""
+    """One step that was done: what it changed in each store, and where it says so."""
 
     number: int
     step: str
     counts: Mapping[str, int]
     at: datetime
+    positions: Sequence[int] = ()

@@ -65,7 +65,7 @@ def suppress(connection: Connection[Any], vault: Vault, stream: UUID) -> object:
 
 
 def release(connection: Connection[Any], vault: Vault, stream: UUID) -> object:
-    return erasure.release(connection, stream, vault.hashes.listed(b"nobody"))
+    return erasure.release(connection, vault.hashes, stream, vault.hashes.listed(b"nobody"))
 
 
 @pytest.mark.parametrize("change", [forget, suppress, release])

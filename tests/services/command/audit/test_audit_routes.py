@@ -177,15 +177,23 @@ def test_a_purpose_that_cannot_be_recorded_opens_nothing(desk: Desk, purpose: st
 def test_a_stream_that_takes_no_more_events_is_shown_sealed(
     desk: Desk, intruder: Connection[Any]
 ) -> None:
-    """The read cannot be recorded there, so nothing is opened although the key is still here."""
+    """The purpose cannot be recorded there, so nothing is opened although the key is here."""
     customer = desk.send(1)["customer"]
     intruder.execute(b"INSERT INTO vault.fences (stream) VALUES (%s)", (customer,))
     event = desk.json("events/1", {"purpose": PURPOSE})
     assert "opened" not in event
     answer = desk.json("customers/crm:4711", {"purpose": PURPOSE})
     assert CANARY not in str(answer)
-    assert [len(answer["events"]), answer["findings"]] == [1, []]
-    assert size_of(desk) == 1
+    reads = [event["type"] for event in answer["events"]]
+    assert (reads, answer["findings"]) == (["complaint.opened", "audit.read", "audit.read"], [])
+    said = [orjson.loads(b64decode(event["body"])) for event in answer["events"][1:]]
+    assert [each["data"]["what"] for each in said] == ["event", "history"]
+    assert {(each["data"]["reader"], each["data"]["opened"]) for each in said} == {
+        ("auditor", False)
+    }
+    assert PURPOSE not in str(said)
+    assert desk.house.rows(b"SELECT count(*) FROM vault.fences") == [(1,)]
+    assert size_of(desk) == 3
 
 
 def test_an_erased_customer_is_still_proved_by_uuid(desk: Desk, intruder: Connection[Any]) -> None:

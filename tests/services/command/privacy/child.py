@@ -22,6 +22,7 @@ from services.command.service import CommandService
 
 if TYPE_CHECKING:
     from services.command.privacy.service import Privacy
+    from services.command.privacy.values import Done
 
 
 def main(conninfo: str, master_key: str) -> None:
@@ -55,9 +56,9 @@ def work(privacy: Privacy, step: int, when: str) -> None:
     """Advance until the step, or for ever."""
     noted = requests.note_step
 
-    def note(connection: Any, request: Any, number: int, name: str, counts: Any) -> None:
-        noted(connection, request, number, name, counts)
-        if (number, when) == (step, "within"):
+    def note(connection: Any, request: Any, done: Done) -> None:
+        noted(connection, request, done)
+        if (done.number, when) == (step, "within"):
             os.kill(os.getpid(), signal.SIGKILL)
 
     requests.note_step = note

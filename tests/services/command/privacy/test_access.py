@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from infra.plumbing.ledger.merkle import verify_inclusion
+import orjson
+
+from infra.plumbing.ledger.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint
+from infra.plumbing.ledger.format import NO_LEAF, leaf_hash, unpack_header
+from infra.plumbing.ledger.merkle import verify_consistency, verify_inclusion
+from infra.plumbing.ledger.proofs import Prover
 from tests.services.command.house import complaint
-from tests.services.command.privacy.office import ADA, CARD, WORDS, about_ada, naming_ada
+from tests.services.command.privacy.office import ADA, CARD, EARLY, WORDS, about_ada, naming_ada
 
 if TYPE_CHECKING:
+    from psycopg import Connection
+
     from tests.services.command.privacy.office import Office
 
 
@@ -45,18 +53,92 @@ def test_what_is_another_persons_stays_sealed(office: Office) -> None:
     assert ADA not in str(told)
 
 
-def test_every_event_is_proved_to_be_in_the_ledger(office: Office) -> None:
+def checked(told: dict[str, Any]) -> list[str]:
+    """What is wrong with an export, found from nothing but what stands in it."""
+    trees = {told["size"]: b64decode(told["root"])}
+    if told["checkpoint"] is not None:
+        signed = read_checkpoint(told["checkpoint"].encode())
+        trees[signed.size] = signed.root
+        steps = [b64decode(each) for each in told["consistency"]]
+        size, root = told["size"], trees[told["size"]]
+        assert verify_consistency(signed.size, size, signed.root, root, steps)
+    found: list[str] = []
+    before = NO_LEAF
+    for event in told["events"]:
+        header = b64decode(event["header"])
+        dropped = b64decode(event.get("body_digest", ""))
+        body = b64decode(event.get("body", ""))
+        leaf = leaf_hash(header, dropped or sha256(body).digest())
+        proof = event["proof"]
+        steps = [b64decode(each) for each in proof["hashes"]]
+        root = trees[proof["size"]]
+        if not verify_inclusion(leaf, event["position"] - 1, proof["size"], steps, root):
+            found.append(f"content of {event['position']}")
+        if unpack_header(header).previous_leaf != before:
+            found.append(f"before {event['position']}")
+        before = leaf
+        if event["event"] is not None:
+            stored, opened = orjson.loads(body), event["event"]
+            plain = {name for name in stored if not isinstance(stored[name], dict)}
+            if any(stored[name] != opened[name] for name in plain):
+                found.append(f"opened {event['position']}")
+    return found
+
+
+def test_every_events_content_is_proved_up_to_a_signed_root(
+    office: Office, intruder: Connection[Any]
+) -> None:
     for number in range(1, 8):
         subject = ADA if number % 2 else "crm:bob"
         office.house.post(complaint(id=f"c-{number}", subject=subject))
+    prover = Prover(office.house.ledger.recorder.rows)
+    note = sign_checkpoint(Checkpoint("rapport/test", prover.size, prover.root()), bytes(32))
+    intruder.execute(
+        "INSERT INTO ledger.checkpoints (size, note) VALUES (%s, %s)", [prover.size, note]
+    )
+    intruder.execute("UPDATE ledger.events SET body = NULL WHERE position = 1")
     told = exported(office, ADA)
-    root = b64decode(told["root"])
 
+    assert told["checkpoint"] == note
     assert [event["version"] for event in told["events"]] == [1, 2, 3, 4, 5]
-    for event in told["events"]:
-        proof = [b64decode(each) for each in event["proof"]]
-        leaf = b64decode(event["leaf"])
-        assert verify_inclusion(leaf, event["position"] - 1, told["size"], proof, root)
+    sizes = [event["proof"]["size"] for event in told["events"]]
+    assert sizes == [7, 7, 7, 7, 8], "the read itself is not signed yet"
+    assert checked(told) == []
+
+    told["events"][1]["header"] = told["events"][2]["header"]
+    assert "content of 3" in checked(told)
+
+
+def test_an_export_before_anything_was_signed_says_so(office: Office) -> None:
+    office.house.post(about_ada())
+    told = exported(office, ADA)
+    assert (told["checkpoint"], told["consistency"]) == (None, None)
+    assert checked(told) == []
+
+
+def test_replaced_content_does_not_pass(office: Office) -> None:
+    office.house.post(about_ada())
+    told = exported(office, ADA)
+    body = b64decode(told["events"][0]["body"]).replace(b"delivery", b"checkout")
+    told["events"][0]["body"] = b64encode(body).decode()
+    assert checked(told) == ["content of 1", "before 2"]
+
+
+def test_what_waits_in_quarantine_is_in_it_opened(office: Office) -> None:
+    house = office.house
+    house.post(about_ada())
+    house.post(about_ada("early", time=EARLY))
+    house.post(complaint(id="bobs", subject="crm:bob", time=EARLY))
+    office.done("suppress", ADA)
+    house.post(about_ada("withheld"))
+    told = exported(office, ADA)
+
+    waiting = [(each["reason"], each["event"]["id"]) for each in told["quarantine"]]
+    assert waiting == [("time-ahead", "early"), ("suppressed", "withheld")]
+    assert {each["event"]["data"]["text"] for each in told["quarantine"]} == {WORDS}
+
+    office.done("erase", ADA)
+    assert exported(office, told["customer"])["quarantine"] == []
 
 
 def test_each_fetching_of_an_export_is_told_in_the_customers_history_and_in_the_export(
@@ -97,6 +179,10 @@ def test_an_export_is_made_when_it_is_fetched_and_shows_nothing_of_an_erased_per
     assert (told["identifiers"], told["customer"]) == ([], stream)
     assert WORDS not in str(told)
     assert told["events"][0]["event"]["data"]["about"] == "delivery"
+    types = [each["event"]["type"] for each in told["events"]]
+    assert types == ["complaint.opened", "customer.erased", "audit.read"]
+    assert checked(told) == []
+    assert office.count("vault.fences") == 1
 
 
 def test_only_an_access_request_has_an_export(office: Office) -> None:

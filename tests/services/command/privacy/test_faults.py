@@ -110,10 +110,12 @@ def test_killed_in_or_behind_any_step_an_erasure_goes_on(office: Office, offices
             "vault.keys": 1,
             "vault.identifiers": 1,
             "vault.suppressed": 1,
+            "withheld in ops.quarantine": 0,
             "ledger.events.content_mac": 1,
             "ops.quarantine": 0,
             "outbox.proposals": 0,
             "ledger.events": 1,
+            "files": 0,
         }
         types = [fact.type for fact in office.house.ledger.history(UUID(stream["customer"]))]
         assert types == ["complaint.opened", "customer.erased"]

@@ -1,0 +1,50 @@
+"""After a backup was restored: people erased or suppressed since are so once more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.plumbing.vault import erasure
+from services.command.privacy import requests
+from services.command.privacy.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+    from infra.plumbing.postgres.pool import Pool
+    from services.command.privacy.journal import Journal
+
+ASKED_BY: Final = "rapport/restored"
+
+
+def do_again(pool: Pool, journal: Journal, now: datetime, work_off: Callable[[], Any]) -> int:
+    """Bring the database to what the journal says; answers how many customers it was done for.
+
+    Customers who are still there are fenced and erased by requests of their own, with certificates
+    of their own; `work_off` does them. Nothing changes where the database knows it all.
+    """
+    wanted = journal.wanted()
+    with pool.connection() as connection:
+        keys = connection.execute(
+            requests.SQL["restored"], {"streams": [*wanted.erased, *wanted.suppressed]}
+        ).fetchall()
+    there: dict[UUID, UUID | None] = dict(keys)
+    back = [(Kind.ERASE, stream) for stream in there if stream in wanted.erased]
+    back += [
+        (Kind.SUPPRESS, stream)
+        for stream, person in there.items()
+        if person is None and stream in wanted.suppressed
+    ]
+    with pool.connection() as connection:
+        for kind, stream in back:
+            if kind is Kind.ERASE:
+                erasure.fence(connection, stream)
+            requests.ask(connection, kind, stream, None, ASKED_BY)
+    work_off()
+    with pool.connection() as connection:
+        erasure.restore_list(connection, wanted.listed, wanted.released)
+    if back and wanted.released:  # the journal now ends with their being erased again
+        journal.note(Kind.RELEASE, None, None, wanted.released, now)
+    return len(back)
