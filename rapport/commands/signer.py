@@ -35,7 +35,8 @@ def new_log(
     begun = begin_new_log(settings_for(data_dir), reason)
     typer.echo(
         f"The log is now {begun.first.origin} and begins with the {begun.first.size} events that "
-        f"were restored. The last checkpoint of {begun.old.origin} had {begun.old.size}.\n"
+        f"were restored. The last checkpoint of {begun.old.origin} had {begun.old.size}; up to "
+        f"position {begun.agrees.size} both can be shown to be the same.\n"
         f"The signed record of it is {begun.record}. Give it, with the new line in public-key "
         "beside it, to whoever keeps your checkpoints."
     )

@@ -8,8 +8,6 @@ from uuid import uuid4
 import psycopg
 
 from infra.plumbing.clock import system_clock
-from infra.plumbing.ledger.ledger import Ledger
-from infra.plumbing.ledger.proofs import Prover
 from infra.plumbing.ledger.restored import Asked, NewLog, start_new_log
 from infra.plumbing.ledger.signing import places_of
 from infra.plumbing.postgres.database import open_database
@@ -29,13 +27,6 @@ def begin_new_log(settings: Settings, reason: str) -> NewLog:
     with open_database(settings, what="rapport new-log") as database:
         database.migrate()
         owner = session_conninfo(database.owner_conninfo, "new-log")
-        with (
-            psycopg.connect(owner, autocommit=True) as connection,
-            Ledger.open(database.conninfo, connections=1) as ledger,
-        ):
-            return start_new_log(
-                connection,
-                places_of(settings),
-                Asked(reason, uuid4(), system_clock()),
-                lambda size: Prover(ledger.recorder.rows, size).root(),
-            )
+        with psycopg.connect(owner, autocommit=True) as connection:
+            asked = Asked(reason, uuid4(), system_clock())
+            return start_new_log(connection, places_of(settings), asked)

@@ -26,7 +26,8 @@ from infra.plumbing.ledger.entries import (
     manifest,
     write_line,
 )
-from infra.plumbing.ledger.format import NO_LEAF, encode_text, join_header
+from infra.plumbing.ledger.format import NO_LEAF
+from infra.plumbing.ledger.recount import header_of
 from infra.plumbing.ledger.scan import scan
 from infra.plumbing.queries import Queries
 
@@ -149,16 +150,7 @@ def _leaves_before(connection: Connection[Any], entries: Sequence[Entry]) -> lis
 
 
 def _line(entry: Entry, before: bytes) -> bytes:
-    names = (entry.source, entry.event_id, entry.type, entry.schema)
-    header = join_header(
-        entry.stream,
-        entry.version,
-        before,
-        b"".join(map(encode_text, names)),
-        entry.occurred_at,
-        entry.recorded_at,
-        encode_text(entry.key_id),
-    )
+    header = header_of(entry, before)
     whole = entry.body is not None
     content = entry.body_digest if entry.body is None else entry.body
     return write_line(entry.position, header, content, entry.leaf, whole=whole)

@@ -175,6 +175,16 @@ def read_latest(folder: Path) -> bytes | None:
     return _read(folder / LATEST)
 
 
+def read_notes(folder: Path) -> list[bytes]:
+    """Every note that lies in the folder: the last, and the last of each day.
+
+    Raises:
+        SignerError: this user may not read them.
+    """
+    found = (_read(path) for path in sorted(folder.glob("*.checkpoint")))
+    return [note for note in found if note is not None]
+
+
 def read_published(folder: Path) -> Checkpoint | None:
     """What was published last, as it says; None if nothing was.
 

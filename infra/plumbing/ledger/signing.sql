@@ -11,6 +11,9 @@ WHERE position > %(after)s AND position <= %(up_to)s ORDER BY position
 -- name: last_note
 SELECT note FROM ledger.checkpoints ORDER BY size DESC LIMIT 1
 
+-- name: notes
+SELECT note FROM ledger.checkpoints ORDER BY size
+
 -- name: keep_note
 INSERT INTO ledger.checkpoints (size, note) VALUES (%(size)s, %(note)s) ON CONFLICT DO NOTHING
 

@@ -9,19 +9,25 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID, uuid4
 
 import orjson
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from events.times import parse_time
 from infra.plumbing.ledger.answers import NewEvent
 from infra.plumbing.ledger.ledger import Ledger
+from infra.plumbing.ledger.signing import Places, Signer
+from infra.plumbing.postgres.facts import SIGNER
+from infra.plumbing.postgres.pool import address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from infra.plumbing.postgres.supervisor import EmbeddedPostgres
 
 
 class MakeEvent(Protocol):
@@ -150,3 +156,63 @@ def wire(conninfo: str) -> Iterator[Wire]:
 def wired_conninfo(conninfo: str, wire: Wire) -> str:
     """The same database, reached over the wire."""
     return make_conninfo(conninfo, host=wire.folder, port=5432)
+
+
+NOW = parse_time("2026-01-05T12:00:00Z")
+
+
+class Open(Protocol):
+    """Starts the signer anew, as its own database user."""
+
+    def __call__(self) -> Signer: ...
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(
+        tmp_path / "secrets" / "key", tmp_path / "signer" / "remembered", tmp_path / "published"
+    )
+
+
+@pytest.fixture
+def open_signer(postgres_server: EmbeddedPostgres, conninfo: str, places: Places) -> Iterator[Open]:
+    ours = make_conninfo(postgres_server.conninfo_of(SIGNER), dbname=address(conninfo).dbname)
+    with psycopg.connect(ours, autocommit=True) as connection:
+        yield lambda: Signer(connection, places, lambda: NOW)
+
+
+@pytest.fixture
+def owner(owner_conninfo: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(owner_conninfo, autocommit=True) as connection:
+        yield connection
+
+
+def grow(ledger: Ledger, make_event: MakeEvent, events: int) -> None:
+    """So many events of a new customer."""
+    stream = uuid4()
+    ledger.append([make_event(stream=stream) for _ in range(events)])
+
+
+ROLLED_BACK = """
+    DELETE FROM ledger.events WHERE position > 4;
+    UPDATE ledger.head SET size = 4, frontier = (SELECT frontier FROM saved)
+"""
+
+
+@pytest.fixture
+def signed_then_rolled_back(
+    open_signer: Open, ledger: Ledger, make_event: MakeEvent, intruder: psycopg.Connection[Any]
+) -> None:
+    """Four events were there when the backup was made, nine when the last checkpoint was signed."""
+    grow(ledger, make_event, 4)
+    intruder.execute("CREATE TABLE saved AS SELECT frontier FROM ledger.head")
+    grow(ledger, make_event, 5)
+    open_signer().sign()
+    intruder.execute(ROLLED_BACK)
+
+
+@pytest.fixture
+def restarted(conninfo: str) -> Iterator[Ledger]:
+    """The ledger of a program started after that; the one that was running refuses to append."""
+    with Ledger.open(conninfo, connections=1) as opened:
+        yield opened

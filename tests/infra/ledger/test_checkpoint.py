@@ -66,7 +66,7 @@ def test_further_lines_are_passed_over() -> None:
         f"{ORIGIN}\n{'9' * 20}\n{b64encode(ROOT).decode()}\n",
         f"{ORIGIN}\n1\n{b64encode(ROOT[:31]).decode()}\n",
         f"{ORIGIN}\n1\n{b64encode(ROOT).decode()[:-2]}B=\n",
-        f"{ORIGIN}\nrestored-from 1\nold {ORIGIN}\n",
+        f"{ORIGIN}\nrestored-from 2\nold {ORIGIN}\n",
         f"\n1\n{b64encode(ROOT).decode()}\n",
         f"{ORIGIN}\n1\n{b64encode(ROOT).decode()}\n\nmore\n",
     ],
