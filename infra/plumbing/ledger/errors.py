@@ -2,6 +2,7 @@
 
 LedgerError
 ├── LedgerGap      a position is missing
+│   └── LedgerChanged    what is there does not lead to the root in the head
 ├── LedgerBusy     not reachable or not lockable in time; nothing was written
 │   ├── LedgerWentBack   it ends before what this program wrote
 │   └── OutcomeUnknown   written perhaps: the database was asked to commit and never answered
@@ -29,6 +30,14 @@ class LedgerGap(LedgerError):
     def __init__(self, after: int, found: int) -> None:
         """Say after which position the log goes on where."""
         super().__init__(f"After position {after} the ledger goes on at {found}.")
+
+
+class LedgerChanged(LedgerGap):
+    """The leaves do not lead to the root that the head row holds: leaves or head were changed."""
+
+    def __init__(self, size: int) -> None:
+        """Say among how many."""
+        Exception.__init__(self, f"The first {size} leaves do not lead to the root of the head.")
 
 
 class LedgerBusy(LedgerError):

@@ -3,7 +3,8 @@
 C2SP tlog-tiles layout: tile `index` of tile level `L` holds the roots of the perfect subtrees of
 2**(8 L) leaves with the numbers 256 index to 256 index + 255. A tile is stored when it is full;
 what is not stored (the right edge, and what the writer has not done yet) is read from the leaves
-in `ledger.events`. So tiles make proofs quick and are never needed for them to be right.
+in `ledger.events`. So tiles make proofs quick and are never needed for them to be right: a proof is
+checked against the head's root before it is answered, and made from the leaves if it fails.
 """
 
 from __future__ import annotations
@@ -62,10 +63,14 @@ class TileReader:
     Memory is bounded: of long reads the tiles least recently used are forgotten.
     """
 
-    def __init__(self, rows: Rows, size: int) -> None:
-        """Read with `rows`; `size` must not exceed what is committed."""
+    def __init__(self, rows: Rows, size: int, *, stored: bool = True) -> None:
+        """Read with `rows`; `size` must not exceed what is committed.
+
+        Without `stored` no tile is believed: everything is worked out from leaves.
+        """
         self._rows = rows
         self._size = size
+        self._stored = stored
         self._tiles: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._node = lru_cache(maxsize=REMEMBERED_NODES)(self._read)
 
@@ -96,7 +101,7 @@ class TileReader:
     def _load(self, level: int, index: int) -> bytes:
         first = index * WIDTH
         count = min(WIDTH, (self._size >> HEIGHT * level) - first)
-        if count == WIDTH:
+        if count == WIDTH and self._stored:
             stored = self._rows(SQL["tile"], {"level": level, "index": index})
             if stored:
                 return bytes(stored[0][0])
@@ -114,7 +119,8 @@ class TileReader:
         return b"".join(leaf for _, leaf in rows)
 
     def _roots(self, level: int, first: int, count: int) -> bytes:
-        rows = self._rows(SQL["roots"], {"level": level, "first": first, "last": first + count - 1})
+        window = {"level": level, "first": first, "last": first + count - 1}
+        rows = self._rows(SQL["roots"], window) if self._stored else []
         stored = {index: bytes(root) for index, root in rows}
         return b"".join(
             stored.get(index) or subtree_root(self._hashes(level, index))

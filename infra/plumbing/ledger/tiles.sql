@@ -1,6 +1,9 @@
 -- name: recorded
 SELECT size FROM ledger.head
 
+-- name: edge
+SELECT size, frontier FROM ledger.head
+
 -- name: tile
 SELECT hashes FROM ledger.tiles WHERE level = %(level)s AND index = %(index)s
 
@@ -30,3 +33,16 @@ GROUP BY 1 ORDER BY 1
 INSERT INTO ledger.tiles (level, index, root, hashes)
 SELECT %(level)s, * FROM unnest(%(indexes)s::bigint[], %(roots)s::bytea[], %(hashes)s::bytea[])
 ON CONFLICT DO NOTHING
+
+-- name: mend
+-- What is as it should be is not touched.
+INSERT INTO ledger.tiles AS known (level, index, root, hashes)
+SELECT %(level)s, * FROM unnest(%(indexes)s::bigint[], %(roots)s::bytea[], %(hashes)s::bytea[])
+ON CONFLICT (level, index) DO UPDATE SET root = excluded.root, hashes = excluded.hashes
+WHERE known.root <> excluded.root OR known.hashes <> excluded.hashes
+
+-- name: drop_beyond
+DELETE FROM ledger.tiles WHERE level = %(level)s AND index >= %(full)s
+
+-- name: drop_above
+DELETE FROM ledger.tiles WHERE level >= %(level)s

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
-from infra.plumbing.ledger.errors import LedgerGap
+from infra.plumbing.ledger.errors import LedgerChanged, LedgerGap
 from infra.plumbing.ledger.format import Frontier, node_hash
 from infra.plumbing.ledger.merkle import ProofError, verify_consistency, verify_inclusion
 from infra.plumbing.ledger.proofs import Prover
+from infra.plumbing.ledger.tile_repair import TilesRefused, rebuild_tiles
 from infra.plumbing.ledger.tiles import TileReader, TileWriter, subtree_root
 
 if TYPE_CHECKING:
@@ -194,18 +196,69 @@ def test_a_proof_over_a_removed_event_stops_loudly(
         Prover(ledger.recorder.rows).inclusion(513)
 
 
-def test_a_changed_tile_makes_proofs_that_do_not_verify(
-    ledger: Ledger, pool: Pool, intruder: Connection[Any], make_event: MakeEvent
+WRONG_TILES = {
+    "hashes": b"UPDATE ledger.tiles SET hashes = set_byte(hashes, 40, get_byte(hashes, 40) # 1)"
+    b" WHERE index = 0",
+    "root": b"UPDATE ledger.tiles SET root = sha256('x') WHERE index = 1",
+    "too early": b"INSERT INTO ledger.tiles SELECT 0, 2, sha256('x'),"
+    b" decode(repeat('00', 32 * 256), 'hex')",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_TILES)
+def test_no_wrong_tile_gets_into_a_proof_and_the_owner_mends_it(  # noqa: PLR0913, PLR0917 - fixtures
+    ledger: Ledger,
+    pool: Pool,
+    intruder: Connection[Any],
+    owner: Connection[Any],
+    make_event: MakeEvent,
+    wrong: str,
 ) -> None:
     append(ledger, make_event, 600)
     fill(TileWriter(pool))
+    intruder.execute(WRONG_TILES[wrong])
+    append(ledger, make_event, 300)
+    fill(TileWriter(pool))
     leaves = leaves_of(ledger)
-    intruder.execute(
-        b"UPDATE ledger.tiles SET hashes = set_byte(hashes, 40, get_byte(hashes, 40) # 1)"
-        b" WHERE index = 0"
-    )
-    proof = Prover(ledger.recorder.rows).inclusion(1)
-    assert not verify_inclusion(leaves[0], 0, 600, proof, root_of_leaves(leaves))
+    with capture_logs() as logs:
+        for size in (1, 300, 600, 768, 900):
+            assert_proved(ledger, leaves, size, sorted({1, (size + 1) // 2, size}))
+    assert {entry["event"] for entry in logs} == {"stored_tile_wrong"}
+    assert rebuild_tiles(owner) == 1
+    with capture_logs() as logs:
+        assert_proved(ledger, leaves, 900, [1, 300, 600, 900])
+    assert logs == []
+    assert rebuild_tiles(owner) == 0
+
+
+def test_tiles_of_every_level_are_made_anew_as_the_writer_makes_them(
+    ledger: Ledger, pool: Pool, owner: Connection[Any], make_event: MakeEvent
+) -> None:
+    append(ledger, make_event, MANY)
+    fill(TileWriter(pool))
+    stored = b"SELECT * FROM ledger.tiles ORDER BY level, index"
+    before = ledger.recorder.rows(stored, {})
+    assert rebuild_tiles(owner) == 0
+    owner.execute("DELETE FROM ledger.tiles WHERE index % 5 = 0")
+    assert rebuild_tiles(owner) == 53
+    assert ledger.recorder.rows(stored, {}) == before
+
+
+def test_changed_leaves_are_neither_proved_nor_made_into_tiles(
+    ledger: Ledger, intruder: Connection[Any], owner: Connection[Any], make_event: MakeEvent
+) -> None:
+    append(ledger, make_event, 600)
+    intruder.execute("UPDATE ledger.events SET leaf = sha256('x') WHERE position = 3")
+    with pytest.raises(LedgerChanged, match="do not lead to the root"):
+        Prover(ledger.recorder.rows).inclusion(1)
+    with pytest.raises(LedgerChanged):
+        Prover(ledger.recorder.rows, 599).root()
+    with pytest.raises(TilesRefused, match="do not lead to the root"):
+        rebuild_tiles(owner)
+    intruder.execute("DELETE FROM ledger.events WHERE position = 4")
+    with pytest.raises(TilesRefused, match="After position 3"):
+        rebuild_tiles(owner)
+    assert ledger.recorder.rows(COUNT, {}) == []
 
 
 @pytest.mark.parametrize("size", [-1, 4])
