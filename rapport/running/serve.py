@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import signal
@@ -19,6 +20,7 @@ from infra.plumbing.errors import PortTaken
 from infra.plumbing.http import auth, problems
 from infra.plumbing.http.problems import Problem
 from infra.plumbing.ledger.errors import LedgerWentBack
+from infra.plumbing.ledger.kept import read_refusal
 from infra.plumbing.ledger.probe import Probe
 from services.command.audit.routes import build_router as audit_router
 from services.command.audit.service import Audit
@@ -133,6 +135,9 @@ def _add_health(app: FastAPI, house: House) -> None:
             raise Problem("unavailable", "The database does not answer just now. Ask again.")
         if recorded < written:
             raise Problem("unavailable", str(LedgerWentBack(recorded, written)))
+        refusal = await asyncio.to_thread(read_refusal, house.settings.checkpoints_path)
+        if refusal is not None:
+            raise Problem("unavailable", f"The signer refuses this log. {refusal}")
         return JSONResponse({"status": "ready", "recorded": recorded})
 
 

@@ -6,25 +6,25 @@ ends with one sentence when the log is not the one it signed before.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import psycopg
 import structlog
 
 from infra.plumbing.clock import system_clock
 from infra.plumbing.errors import HouseError
+from infra.plumbing.ledger.kept import LogRefused, write_refusal
 from infra.plumbing.ledger.signing import ASK_CHANNEL, Signer, is_due, places_of
 from infra.plumbing.postgres.database import open_database
 from infra.plumbing.postgres.pool import session_conninfo
 from infra.plumbing.telemetry import configure_logging
 from rapport.running.children import stop_with_parent
 from rapport.running.signals import StopSignals
+from rapport.running.telling import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from infra.plumbing.settings import Settings
 
 LOOK_SECONDS = 1.0
-TELL_AGAIN_SECONDS = 60.0
-TELL_DEADLINE_SECONDS = 10.0
 _LISTEN = f"LISTEN {ASK_CHANNEL}".encode()
 
 log = structlog.get_logger("rapport.signer")
@@ -75,8 +73,6 @@ class Work:
     conninfo: str
     stop: Event
     signed_at: float = field(default_factory=monotonic)
-    untold: str | None = None
-    tell_at: float = 0.0
 
     def run(self, *, once: bool) -> None:
         """Until told to stop; a lost connection is made again."""
@@ -98,50 +94,43 @@ class Work:
                 return
 
     def _sign_until_stopped(self, connection: psycopg.Connection[Any], *, once: bool) -> None:
-        signer = Signer(connection, places_of(self.settings), system_clock)
+        try:
+            self._work(connection, once=once)
+        except LogRefused as refusal:
+            log.critical("log refused", error=type(refusal).__name__)
+            write_refusal(self.settings.checkpoints_path, refusal)
+            raise
+
+    def _work(self, connection: psycopg.Connection[Any], *, once: bool) -> None:
+        places = places_of(self.settings)
+        signer = Signer(connection, places, system_clock)
+        url = self.settings.checkpoint_webhook_url
+        told = places.remembered.with_name("told.json")
+        teller = None if url is None else Teller(url, told, signer.key.name)
         self._sign(signer)
+        write_refusal(places.published, None)
         connection.execute(_LISTEN)
         asked = True  # somebody may have asked before LISTEN
+        looked_at = 0.0
         while not (once or self.stop.is_set()):
-            unsigned = signer.head().size - signer.size
+            unsigned = signer.look().size - signer.size
             if is_due(unsigned, monotonic() - self.signed_at, asked=asked):
                 self._sign(signer)
-            self._tell()
+            if monotonic() - looked_at >= LOOK_SECONDS:  # however often somebody asks
+                looked_at = monotonic()
+                signer.reread()
+            if teller is not None:
+                teller.turn(connection)
             # Taken to its end: a generator left half-way holds the connection's lock.
             asked = bool(list(connection.notifies(timeout=LOOK_SECONDS, stop_after=1)))
         self._sign(signer)  # on an orderly end nothing is left unsigned
-        self._tell()
+        if teller is not None:
+            teller.turn(connection)
 
     def _sign(self, signer: Signer) -> None:
-        note = signer.sign()
-        if note is not None:
-            self.signed_at, self.untold, self.tell_at = monotonic(), note, 0.0
+        if signer.sign() is not None:
+            self.signed_at = monotonic()
             log.info("checkpoint signed", position=signer.size)
-
-    def _tell(self) -> None:
-        """Send the last note on, if somebody wants it; what failed is tried again later."""
-        url = self.settings.checkpoint_webhook_url
-        if url is None or self.untold is None or monotonic() < self.tell_at:
-            return
-        self.tell_at = monotonic() + TELL_AGAIN_SECONDS
-        try:
-            status = asyncio.run(_post(url, self.untold))
-        except (httpx2.TransportError, TimeoutError) as error:
-            log.warning("checkpoint not sent", error=type(error).__name__)
-            return
-        if 200 <= status < 300:  # noqa: PLR2004 - any 2xx says: taken
-            self.untold = None
-        else:
-            log.warning("checkpoint not sent", status=status)
-
-
-async def _post(url: str, note: str) -> int:
-    client = httpx2.AsyncClient(timeout=None, trust_env=False)
-    async with asyncio.timeout(TELL_DEADLINE_SECONDS), client:
-        headers = {"content-type": "text/plain; charset=utf-8", "user-agent": "rapport-signer"}
-        request = client.stream("POST", url, content=note.encode(), headers=headers)
-        async with request as answer:
-            return answer.status_code
 
 
 @contextmanager

@@ -7,7 +7,8 @@ reach the disk before anything built on them, and do not belong in that backup.
     <data folder>/signer/remembered.json       the last note and the tree's right edge at its size
     <data folder>/checkpoints/latest.checkpoint       for everybody: the last note,
                               2026-01-05.checkpoint   the last note of each day (UTC),
-                              public-key              lines `name+id+base64`
+                              public-key              lines `name+id+base64`,
+                              refused           there while the signer refuses the log: why
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 from infra.plumbing.errors import HouseError
-from infra.plumbing.ledger.checkpoint import read_checkpoint
 from infra.plumbing.ledger.errors import LedgerGap
-from infra.plumbing.ledger.note import KEY_BYTES, NoteError, VerifierKey, parse_keys
+from infra.plumbing.ledger.note import KEY_BYTES, VerifierKey, parse_keys
 from infra.plumbing.postgres.folder import make_lasting
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LATEST = "latest.checkpoint"
 PUBLIC_KEY = "public-key"
+REFUSED = "refused"
 PRIVATE, PUBLIC = 0o600, 0o644
 """Permissions of what is the signer's alone, and of what is for everybody."""
 
@@ -185,19 +186,22 @@ def read_notes(folder: Path) -> list[bytes]:
     return [note for note in found if note is not None]
 
 
-def read_published(folder: Path) -> Checkpoint | None:
-    """What was published last, as it says; None if nothing was.
+def read_refusal(folder: Path) -> str | None:
+    """Why the signer refuses the log; None if it does not.
 
     Raises:
-        SignerFileDamaged: it cannot be read.
+        SignerError: this user may not read it.
     """
-    note = read_latest(folder)
-    if note is None:
-        return None
-    try:
-        return read_checkpoint(note)
-    except NoteError:
-        raise damaged(folder / LATEST) from None
+    written = _read(folder / REFUSED)
+    return None if written is None else written.decode(errors="replace").strip()
+
+
+def write_refusal(folder: Path, refusal: LogRefused | None) -> None:
+    """Tell everybody that the signer refuses the log, and why; None: it does not any more."""
+    if refusal is not None:
+        write_whole(folder / REFUSED, f"{refusal}\n".encode(), PUBLIC)
+    elif (folder / REFUSED).exists():
+        (folder / REFUSED).unlink()
 
 
 def refuse_unless_grown(
@@ -264,6 +268,15 @@ def _read(path: Path) -> bytes | None:
         raise SignerError(
             f"{path} cannot be read: {error.strerror}. Give the program's user the folder."
         ) from error
+
+
+def read_keys(folder: Path) -> list[VerifierKey]:
+    """The public keys of this log and of former ones; none before anything was published.
+
+    Raises:
+        SignerFileDamaged: the file holds something else.
+    """
+    return _known_keys(folder / PUBLIC_KEY)
 
 
 def _known_keys(path: Path) -> list[VerifierKey]:

@@ -4,21 +4,23 @@ SELECT deployment, size, frontier FROM ledger.head
 -- name: head_for_update
 SELECT deployment, size, frontier FROM ledger.head FOR UPDATE
 
--- name: leaves
-SELECT position, leaf FROM ledger.events
-WHERE position > %(after)s AND position <= %(up_to)s ORDER BY position
-
 -- name: last_note
 SELECT note FROM ledger.checkpoints ORDER BY size DESC LIMIT 1
 
 -- name: notes
 SELECT note FROM ledger.checkpoints ORDER BY size
 
+-- name: note_after
+SELECT size, note FROM ledger.checkpoints WHERE size > %(size)s ORDER BY size LIMIT 1
+
 -- name: keep_note
 INSERT INTO ledger.checkpoints (size, note) VALUES (%(size)s, %(note)s) ON CONFLICT DO NOTHING
 
 -- name: signed
 SELECT max(size) FROM ledger.checkpoints
+
+-- name: ended
+SELECT deployment FROM ledger.restorations
 
 -- name: end_log
 INSERT INTO ledger.restorations (deployment, note) VALUES (%(deployment)s, %(note)s)

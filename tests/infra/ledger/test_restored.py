@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from infra.plumbing.ledger.checkpoint import read_checkpoint
 from infra.plumbing.ledger.format import Frontier
-from infra.plumbing.ledger.kept import read_published
 from infra.plumbing.ledger.note import open_note, parse_keys
 from infra.plumbing.ledger.recount import roots_of_leaves
 from infra.plumbing.ledger.restored import Asked, NewLogRefused, start_new_log
@@ -46,7 +46,7 @@ def test_a_new_log_is_begun_by_a_record_signed_under_both_names(
     keys = parse_keys((places.published / "public-key").read_text())
     assert [key.name for key in keys] == [old, begun.first.origin]
     assert open_note(record.encode(), keys)[1] == keys
-    assert read_published(places.published) == begun.first
+    assert read_checkpoint((places.published / "latest.checkpoint").read_bytes()) == begun.first
     grow(restarted, make_event, 2)
     signer = open_signer()
     assert opened(signer.sign(), signer)[0] == 6

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.plumbing.ledger import signing
+from infra.plumbing.ledger import recount, signing
 from infra.plumbing.ledger.checkpoint import open_checkpoint
 from infra.plumbing.ledger.kept import (
     LogReplaced,
@@ -16,13 +16,12 @@ from infra.plumbing.ledger.kept import (
     SignerError,
     SignerFileDamaged,
     SignerKeyMissing,
-    read_published,
-    refuse_unless_grown,
 )
 from infra.plumbing.ledger.merkle import verify_consistency
 from infra.plumbing.ledger.note import parse_keys
 from infra.plumbing.ledger.proofs import Prover
 from infra.plumbing.ledger.signing import Places, Signer, is_due
+from infra.plumbing.ledger.started import refuse_another_log
 from tests.infra.ledger.conftest import ROLLED_BACK, grow
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def test_a_new_log_is_signed_while_it_is_empty(open_signer: Open, ledger: Ledger
 def test_each_checkpoint_begins_with_the_one_before(
     open_signer: Open, ledger: Ledger, make_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signing, "BATCH", 3)
+    monkeypatch.setattr(recount, "LEAVES", 3)
     signer = open_signer()
     before = opened(signer.sign(), signer)
     for events in (1, 2, 5, 9, 1):
@@ -123,22 +122,21 @@ def test_a_log_rolled_back_under_a_running_signer_or_one_without_memory_is_refus
 
 @pytest.mark.usefixtures("signed_then_rolled_back")
 def test_a_log_rolled_back_and_written_on_is_refused(
-    open_signer: Open, restarted: Ledger, make_event: MakeEvent, places: Places
+    open_signer: Open,
+    restarted: Ledger,
+    make_event: MakeEvent,
+    places: Places,
+    owner: psycopg.Connection[Any],
 ) -> None:
     grow(restarted, make_event, 8)
     signer = open_signer()
     with pytest.raises(LogRewritten):
         signer.sign()
-    published = read_published(places.published)
-    assert published is not None
-    assert published.size == 9
     with pytest.raises(LogRewritten):
-        refuse_unless_grown(
-            published,
-            published.origin,
-            restarted.size(),
-            lambda size: Prover(restarted.recorder.rows, size).root(),
-        )
+        refuse_another_log(owner, places.published)
+    rows = restarted.recorder.rows
+    with pytest.raises(LogRewritten):
+        refuse_another_log(owner, places.published, lambda size: Prover(rows, size).root())
 
 
 @pytest.mark.parametrize(
@@ -275,3 +273,50 @@ def test_a_checkpoint_is_due_after_a_minute_or_ten_thousand_events_or_when_asked
     unsigned: int, seconds: float, *, asked: bool, due: bool
 ) -> None:
     assert is_due(unsigned, seconds, asked=asked) is due
+
+
+def test_a_log_that_went_back_is_refused_at_the_next_look_though_nothing_is_to_be_signed(
+    open_signer: Open, ledger: Ledger, make_event: MakeEvent, intruder: psycopg.Connection[Any]
+) -> None:
+    signer = open_signer()
+    grow(ledger, make_event, 4)
+    intruder.execute("CREATE TABLE saved AS SELECT frontier FROM ledger.head")
+    grow(ledger, make_event, 5)
+    signer.sign()
+    assert signer.look().size == 9
+    intruder.execute("UPDATE ledger.head SET frontier = sha256('x') || substr(frontier, 33)")
+    with pytest.raises(LogRewritten):
+        signer.look()
+    intruder.execute(ROLLED_BACK)
+    with pytest.raises(LogRolledBack, match="holds 4 events, but a checkpoint of 9"):
+        signer.look()
+
+
+@pytest.mark.parametrize("position", [1, 5, 12])
+@pytest.mark.parametrize(
+    "crime",
+    [
+        "UPDATE ledger.events SET leaf = sha256('x') WHERE position = %s",
+        "DELETE FROM ledger.events WHERE position = %s",
+    ],
+)
+def test_signed_leaves_are_read_again_round_and_round(  # noqa: PLR0913, PLR0917 - fixtures
+    open_signer: Open,
+    ledger: Ledger,
+    make_event: MakeEvent,
+    intruder: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    position: int,
+    crime: str,
+) -> None:
+    monkeypatch.setattr(signing, "SLICE", 5)
+    signer = open_signer()
+    grow(ledger, make_event, 12)
+    signer.sign()
+    for _ in range(7):  # over the end and in the middle of the third round
+        signer.reread()
+    grow(ledger, make_event, 3)
+    signer.sign()
+    intruder.execute(crime.encode(), (position,))
+    with pytest.raises(LogRewritten):
+        _ = [signer.reread() for _ in range(6)]  # two rounds at most

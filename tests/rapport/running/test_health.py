@@ -17,6 +17,7 @@ from anyio import to_thread
 from fastapi.testclient import TestClient
 
 from infra.plumbing.ledger.answers import NewEvent
+from infra.plumbing.ledger.kept import LogRolledBack, write_refusal
 from infra.plumbing.postgres.database import Database
 from infra.plumbing.postgres.pool import address
 from rapport.running.house import open_house
@@ -119,3 +120,14 @@ def test_the_ledgers_sessions_say_whose_they_are_and_give_up_a_vanished_peer(
     assert ("rapport health ledger",) in names
     assert given["tcp_user_timeout"] == "15000"
     assert given["keepalives_idle"] == "30"
+
+
+def test_a_log_that_the_signer_refuses_makes_us_unready_until_it_signs_again(house: House) -> None:
+    folder = house.settings.checkpoints_path
+    with TestClient(build_app(house)) as client:
+        write_refusal(folder, LogRolledBack(4, 9))
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert "holds 4 events, but a checkpoint of 9" in answer.json()["detail"]
+        write_refusal(folder, None)
+        assert client.get("/readyz").status_code == 200

@@ -13,10 +13,10 @@ import pytest
 
 from events.times import parse_time
 from infra.plumbing.ledger.answers import NewEvent
-from infra.plumbing.ledger.kept import LogRolledBack
+from infra.plumbing.ledger.kept import LogRefused, LogRewritten, LogRolledBack, read_refusal
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.settings import load_settings
-from rapport.running import signer
+from rapport.running import signer, telling
 from rapport.running.signer import DatabaseNotReady, Work
 from tests.services.notifier.sink import OK, Answer, Sink
 
@@ -33,8 +33,8 @@ ASK = b"NOTIFY rapport_sign"
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signer, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(signer, "TELL_AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr(signer, "TELL_DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr(telling, "LONGEST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(telling, "DEADLINE_SECONDS", 0.5)
 
 
 @contextmanager
@@ -151,3 +151,59 @@ def test_a_checkpoint_is_sent_until_it_is_taken(
 def test_a_database_that_nobody_prepared_is_told(empty_conninfo: str, tmp_path: Path) -> None:
     with pytest.raises(DatabaseNotReady, match="Start `rapport up`"):
         Work(settings_of(tmp_path), empty_conninfo, Event()).run(once=True)
+
+
+def test_each_checkpoint_reaches_the_webhook_in_order_over_an_outage_and_restarts(
+    conninfo: str, owner_conninfo: str, tmp_path: Path
+) -> None:
+    down = [True]
+
+    def behave(_: Received) -> Behaviour:
+        return Answer(503) if down[0] else OK
+
+    with Sink(behave) as sink:
+        settings = settings_of(tmp_path, sink.url)
+        for size in (1, 2):
+            with at_work(settings, owner_conninfo):
+                record(conninfo)
+                wait_for_size(conninfo, size, ask=True)
+        tried = len(sink.received)
+        down[0] = False
+        with at_work(settings, owner_conninfo):
+            sink.wait_for(lambda seen: len(seen.received) >= tried + 2)
+        with at_work(settings, owner_conninfo):
+            record(conninfo)
+            wait_for_size(conninfo, 3, ask=True)
+    taken = [received.body.decode() for received in sink.received[tried:]]
+    with psycopg.connect(conninfo) as connection:
+        rows = connection.execute("SELECT note FROM ledger.checkpoints ORDER BY size").fetchall()
+    assert taken == [note for (note,) in rows][-len(taken) :]
+    assert len(taken) >= 3
+
+
+def test_a_log_that_goes_back_under_the_signer_ends_it_and_everybody_is_told(
+    conninfo: str, owner_conninfo: str, tmp_path: Path, intruder: psycopg.Connection[Any]
+) -> None:
+    settings = settings_of(tmp_path)
+    record(conninfo)
+    intruder.execute("CREATE TABLE saved AS SELECT frontier FROM ledger.head")
+    record(conninfo)
+    refused: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            Work(settings, owner_conninfo, Event()).run(once=False)
+        except LogRefused as error:
+            refused.append(error)
+
+    thread = Thread(target=run)
+    thread.start()
+    wait_for_size(conninfo, 2, ask=False)
+    intruder.execute("DELETE FROM ledger.events WHERE position = 2")
+    intruder.execute("UPDATE ledger.head SET size = 1, frontier = (TABLE saved)")
+    thread.join(30)
+    assert [str(error) for error in refused] == [read_refusal(settings.checkpoints_path)]
+    assert "holds 1 events, but a checkpoint of 2" in str(refused[0])
+    record(conninfo)
+    with pytest.raises(LogRewritten):  # grown past it again: other events
+        Work(settings, owner_conninfo, Event()).run(once=True)
