@@ -69,7 +69,10 @@ def _refuse_another_log(settings: Settings, pool: Pool, ledger: Ledger) -> None:
 
     A child's parent has read every leaf a moment ago; it looks at what is stored to be quick.
     """
-    rows = ledger.recorder.rows
-    quick = (lambda size: Prover(rows, size).root()) if CHILD_MARK in os.environ else None
+
+    def root_at(size: int) -> bytes:
+        return Prover(ledger.recorder.rows, size).root()
+
+    quick = root_at if CHILD_MARK in os.environ else None
     with pool.connection() as connection:
         refuse_another_log(connection, settings.checkpoints_path, quick)

@@ -26,6 +26,7 @@ from infra.plumbing.ledger.entries import (
     manifest,
     write_line,
 )
+from infra.plumbing.ledger.errors import LedgerGap
 from infra.plumbing.ledger.format import NO_LEAF
 from infra.plumbing.ledger.recount import header_of
 from infra.plumbing.ledger.scan import scan
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from infra.plumbing.ledger.scan import Entry
 
 BATCH = 5_000
+RECORD = "restored-from"
+"""Files `restored-from-1.note` and so on: the signed records of the logs that ended here."""
 _SQL = Queries.beside("infra.plumbing.ledger", "export.sql")
 
 
@@ -65,7 +68,8 @@ def export_log(
     `progress` is told how many events of how many are written. Appends go on meanwhile.
 
     Raises:
-        ExportRefused: there is no checkpoint yet, or something lies in `folder`.
+        ExportRefused: there is no checkpoint yet, something lies in `folder`, or events that were
+            signed are missing.
     """
     note = _last_note(connection)
     checkpoint = read_checkpoint(note)
@@ -73,8 +77,16 @@ def export_log(
     try:
         counts, digest = _write_entries(connection, half / ENTRIES, checkpoint, progress)
         (half / CHECKPOINT).write_bytes(note)
+        for number, (record,) in enumerate(connection.execute(_SQL["records"]).fetchall(), 1):
+            (half / f"{RECORD}-{number}.note").write_bytes(record.encode())
         (half / MANIFEST).write_bytes(manifest(checkpoint.origin, counts, note, digest))
         half.rename(folder)
+    except LedgerGap as gap:
+        shutil.rmtree(half, ignore_errors=True)
+        raise ExportRefused(
+            f"{gap} The checkpoint was signed over {checkpoint.size} events, so some were removed. "
+            "Nothing was exported. Restore a backup from before that."
+        ) from gap
     except BaseException:
         shutil.rmtree(half, ignore_errors=True)
         raise
@@ -110,8 +122,12 @@ def _write_entries(
     checkpoint: Checkpoint,
     progress: Callable[[int, int], object] | None,
 ) -> tuple[Counts, bytes]:
-    """All lines through the checkpoint's size; what was written, and the file's SHA-256."""
-    digest, bodies, streams = sha256(), 0, 0
+    """All lines through the checkpoint's size; what was written, and the file's SHA-256.
+
+    Raises:
+        LedgerGap: fewer are there.
+    """
+    digest, written, bodies, streams = sha256(), 0, 0, 0
     with path.open("wb") as file:
         for start in range(0, checkpoint.size, BATCH):
             end = min(start + BATCH, checkpoint.size)
@@ -120,13 +136,16 @@ def _write_entries(
             text = b"".join(map(_line, entries, before))
             file.write(text)
             digest.update(text)
+            written += len(entries)
+            if written != end:
+                raise LedgerGap(written, end + 1)
             bodies += sum(entry.body is not None for entry in entries)
             streams += before.count(NO_LEAF)
             if progress is not None:
                 progress(end, checkpoint.size)
         file.flush()
         os.fsync(file.fileno())
-    return Counts(checkpoint.size, bodies, streams), digest.digest()
+    return Counts(written, bodies, streams), digest.digest()
 
 
 def _leaves_before(connection: Connection[Any], entries: Sequence[Entry]) -> list[bytes]:

@@ -7,3 +7,6 @@ SELECT asked.stream, before.leaf
 FROM unnest(%(streams)s::uuid[], %(versions)s::bigint[]) AS asked (stream, version)
 JOIN ledger.events AS before
     ON before.stream = asked.stream AND before.version = asked.version - 1
+
+-- name: records
+SELECT note FROM ledger.restorations ORDER BY restored_at

@@ -24,6 +24,7 @@ from infra.plumbing.errors import HouseError
 from infra.plumbing.ledger.errors import LedgerGap
 from infra.plumbing.ledger.note import KEY_BYTES, VerifierKey, parse_keys
 from infra.plumbing.postgres.folder import make_lasting
+from infra.plumbing.secret_file import refuse_open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ class SignerError(HouseError):
 
         SignerError
         ├── SignerKeyMissing    the key file is gone although checkpoints were signed with it
+        ├── SignerKeyOpen       others may change the key file
         ├── SignerFileDamaged   the key, or what is remembered, cannot be read
         └── LogRefused          the database does not hold the log that was signed
             ├── LogRolledBack   it holds fewer events
@@ -56,6 +58,10 @@ class SignerError(HouseError):
 
 class SignerKeyMissing(SignerError):
     """The key file is gone although checkpoints were signed with it."""
+
+
+class SignerKeyOpen(SignerError):
+    """Others than its owner may change the key file."""
 
 
 class SignerFileDamaged(SignerError):
@@ -115,10 +121,12 @@ def open_seed(path: Path, *, create: bool) -> bytes:
 
     Raises:
         SignerKeyMissing: no file, and `create` is false.
+        SignerKeyOpen: others may change the file.
         SignerFileDamaged: the file does not hold 32 bytes in hexadecimal.
     """
     if create and not path.exists():
         write_whole(path, os.urandom(KEY_BYTES).hex().encode() + b"\n", PRIVATE)
+    refuse_open_file(path, SignerKeyOpen)
     written = _read(path)
     if written is None:
         raise SignerKeyMissing(

@@ -57,7 +57,7 @@ def _rebuild(connection: Connection[Any]) -> int:
     level = 0
     mended += _drop(connection, level, len(roots))
     while len(roots) >= WIDTH:
-        level, below, roots = level + 1, roots, []
+        level, below, roots = level + 1, roots, list[bytes]()
         mended += _mend(connection, level, 0, below, roots)
         mended += _drop(connection, level, len(roots))
     return mended + connection.execute(SQL["drop_above"], {"level": level + 1}).rowcount

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from infra.plumbing.secret_file import refuse_open_file
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,6 +31,7 @@ class VaultError(Exception):
         VaultError
         ├── MasterKeyMissing   the file is not there although the database was sealed with one
         ├── MasterKeyWrong     the file is not a master key, or not this database's
+        ├── MasterKeyOpen      others may change the file
         └── KeyGone            a customer's key is not there (erased)
     """
 
@@ -39,6 +42,10 @@ class MasterKeyMissing(VaultError):
 
 class MasterKeyWrong(VaultError):
     """The file is not a master key, or not the one this database was sealed with."""
+
+
+class MasterKeyOpen(VaultError):
+    """Others than its owner may change the master key file."""
 
 
 class KeyGone(VaultError):
@@ -80,9 +87,11 @@ class MasterKeyFile:
         Raises:
             MasterKeyMissing: no file, and `create` is false.
             MasterKeyWrong: the file does not hold 32 bytes in hexadecimal.
+            MasterKeyOpen: others may change it.
         """
         if create and not path.exists():
             _write_new(path)
+        refuse_open_file(path, MasterKeyOpen)
         try:
             secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
         except FileNotFoundError:

@@ -151,3 +151,36 @@ def test_an_export_writes_over_nothing(
         export_log(connection, tmp_path / "file")
     with pytest.raises(ExportRefused, match="cannot be made"):
         export_log(connection, tmp_path / "file" / "x")
+
+
+@pytest.mark.usefixtures("signed")
+@pytest.mark.parametrize("position", [1, 7, 8, 39, 40])
+def test_an_export_that_lacks_events_is_not_made(
+    connection: psycopg.Connection[Any],
+    intruder: psycopg.Connection[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    position: int,
+) -> None:
+    monkeypatch.setattr(export, "BATCH", 8)  # the last of a batch is as missing as any
+    intruder.execute("DELETE FROM ledger.events WHERE position = %s", (position,))
+    with pytest.raises(ExportRefused, match=f"After position {position - 1} .* over 40 events"):
+        export_log(connection, tmp_path / "x")
+    assert not list(tmp_path.glob("*x*"))
+
+
+def test_the_records_of_former_logs_go_with_an_export(
+    connection: psycopg.Connection[Any],
+    owner: psycopg.Connection[Any],
+    signed: Path,
+    tmp_path: Path,
+) -> None:
+    for number in (1, 2):
+        told = "INSERT INTO ledger.restorations VALUES (gen_random_uuid(), %s, now())"
+        owner.execute(told, (f"record {number}",))
+    export_log(connection, tmp_path / "x")
+    assert [(tmp_path / "x" / f"restored-from-{each}.note").read_text() for each in (1, 2)] == [
+        "record 1",
+        "record 2",
+    ]
+    assert verdict(tmp_path / "x", key=signed / "public-key") == "PASS"
