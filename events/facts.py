@@ -7,15 +7,18 @@ state as it was.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from uuid import UUID
 
 SIMULATED_SOURCE = "simulator/"
 """Every source that begins so is made up; pages and exports must say it."""
+
+PLATFORM: Final = UUID("72617070-6f72-8000-8000-000000000001")
+"""The stream of what the platform did to the log as a whole. No customer: theirs are version 4."""
 
 
 @dataclass(frozen=True, slots=True)

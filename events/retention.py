@@ -21,7 +21,7 @@ _YEAR: Final = 365
 
 @dataclass(frozen=True, slots=True)
 class RetentionClass:
-    """`keep_days` counts from `occurred_at`; None: as long as the customer is one."""
+    """`keep_days` counts from `occurred_at`; None: never over."""
 
     name: str
     keep_days: int | None
@@ -35,6 +35,9 @@ RETENTION: Final = {
         RetentionClass("relationship", None, "What both sides gave and promised is the relation."),
         RetentionClass("conversation", 3 * _YEAR, "What was said serves service and its disputes."),
         RetentionClass("marketing", 2 * _YEAR, "Campaign contacts matter while they have effect."),
+        RetentionClass(
+            "evidence", None, "What was taken out of the log must be told as long as it."
+        ),
         RetentionClass("operation", 3 * _YEAR, "What the platform itself did, for its audit."),
     )
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from events.retention import Cutoff
     from infra.plumbing.ledger.retention import Progress
 
+MOST_WHO_CHARS, MOST_REASON_CHARS = 128, 500
 RETENTION = typer.Typer(
     help="Drop the bodies of events past their retention class.", no_args_is_help=True
 )
@@ -38,6 +39,10 @@ def _group() -> None:
 def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     sure: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    ordered_by: Annotated[
+        str, typer.Option("--as", help="Who orders it. Without it: the machine's user.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why, for whoever reads it later.")] = "",
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -45,24 +50,28 @@ def apply(
     from events.catalog import Catalog, catalog
     from events.retention import cutoffs
     from infra.plumbing.clock import system_clock
+    from infra.plumbing.ledger.ledger import Ledger
+    from infra.plumbing.ledger.retention import record_orders
 
     settings = settings_for(data_dir)
     language = catalog() if settings.schemas_dir is None else Catalog.load(settings.schemas_dir)
     past = cutoffs(language.types(), system_clock())
-    with _owner(data_dir) as connection:
-        found = _sweep(connection, past, drop=False)
-        if dry_run or not found.events:
-            _tell(found, past, as_json=as_json)
-            return
-        if not sure:
+    with _owner(data_dir) as (connection, conninfo):
+        found = _sweep(connection, past)
+        if found.events and not (dry_run or sure):
             _tell(found, past, as_json=False)
             typer.confirm("Drop them? This cannot be undone.", abort=True)
-        _tell(_sweep(connection, past, drop=True), past, as_json=as_json)
+        if found.events and not dry_run:
+            found = _sweep(connection, past, order=_order(ordered_by, reason))
+        if not dry_run:  # with nothing to drop too: a run before may have been broken off
+            with Ledger.open(conninfo, connections=1) as ledger:
+                record_orders(connection, ledger, past, system_clock())
+        _tell(found, past, as_json=as_json)
 
 
 @contextmanager
-def _owner(data_dir: Path | None) -> Generator[Connection[Any]]:
-    """A connection as the owner of the database, who alone may drop a body."""
+def _owner(data_dir: Path | None) -> Generator[tuple[Connection[Any], str]]:
+    """A connection as the owner, who alone may drop a body; how to reach it to append."""
     import psycopg
 
     from infra.plumbing.postgres.database import open_database
@@ -72,11 +81,23 @@ def _owner(data_dir: Path | None) -> Generator[Connection[Any]]:
         database.migrate()
         ours = session_conninfo(database.owner_conninfo, "retention")
         with psycopg.connect(ours, autocommit=True) as connection:
-            yield connection
+            yield connection, session_conninfo(database.conninfo, "retention")
 
 
-def _sweep(connection: Connection[Any], past: Sequence[Cutoff], *, drop: bool) -> Progress:
-    """Go through the log with a bar on standard error; the whole count.
+def _order(ordered_by: str, reason: str) -> str:
+    """Who and why, as it is kept with what was taken."""
+    from infra.plumbing.ledger.platform import machine_user
+    from infra.plumbing.ledger.retention import REASON
+
+    who = " ".join(ordered_by.split())[:MOST_WHO_CHARS] or machine_user()
+    why = " ".join(reason.split())[:MOST_REASON_CHARS]
+    return f"{REASON}, ordered by {who}" + (f": {why}" if why else "")
+
+
+def _sweep(
+    connection: Connection[Any], past: Sequence[Cutoff], *, order: str | None = None
+) -> Progress:
+    """Go through the log with a bar on standard error; the whole count. With an `order`, drop.
 
     Raises:
         DatabaseRefused: the user of the database is not its owner.
@@ -86,13 +107,13 @@ def _sweep(connection: Connection[Any], past: Sequence[Cutoff], *, drop: bool) -
     from rich.progress import Progress as Bar
 
     from infra.plumbing.errors import DatabaseRefused
-    from infra.plumbing.ledger.retention import Progress, sweep
+    from infra.plumbing.ledger.retention import REASON, Progress, sweep
 
     done = Progress(0)
     try:
         with Bar(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("dropping" if drop else "counting", total=None)
-            for done in sweep(connection, past, drop=drop):
+            task = bar.add_task("dropping" if order else "counting", total=None)
+            for done in sweep(connection, past, drop=bool(order), order=order or REASON):
                 bar.update(task, total=done.size, completed=done.looked)
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabaseRefused(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import psycopg
 
+from infra.plumbing.clock import system_clock
 from infra.plumbing.ledger.export import export_log
+from infra.plumbing.ledger.ledger import Ledger
+from infra.plumbing.ledger.platform import machine_user, platform_event
 from infra.plumbing.ledger.signing import ASK_CHANNEL, SQL
 from infra.plumbing.postgres.database import open_database
 from infra.plumbing.postgres.pool import session_conninfo
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 SIGNER_SECONDS = 5.0
 """How long a signer may take to answer; a log that was never signed takes it longer."""
 LOOK_SECONDS = 0.05
+EXPORTED: Final = "log.exported"
 _ASK = f"NOTIFY {ASK_CHANNEL}".encode()
 
 
@@ -33,24 +38,33 @@ def export_now(
     Raises:
         ExportRefused: nothing was signed yet, or something lies in `folder`.
         HouseError: no database.
+        LedgerBusy: the export could not be recorded just now.
     """
     with open_database(settings, attach=True, what="rapport export-log") as database:
         database.migrate()
         conninfo = session_conninfo(database.conninfo, "export")
         with psycopg.connect(conninfo, autocommit=True) as connection:
-            _ask_signer(connection)
+            size = _ask_signer(connection)
+            _record(conninfo, size)
             done = export_log(connection, folder, progress)
-            size = connection.execute(SQL["head"]).fetchall()[0][1]
-    return done, size - done.checkpoint.size
+    return done, max(0, size - done.checkpoint.size)
 
 
-def _ask_signer(connection: psycopg.Connection[Any]) -> None:
-    """Wait for a checkpoint of what is there now, while a signer may be at work on it."""
+def _record(conninfo: str, size: int) -> None:
+    """That somebody reads the whole log stands in it before they do."""
+    told = {"size": size, "reader": machine_user()}
+    with Ledger.open(conninfo, connections=1) as ledger:
+        ledger.append([platform_event(EXPORTED, f"export/{uuid4()}", system_clock(), told)])
+
+
+def _ask_signer(connection: psycopg.Connection[Any]) -> int:
+    """Wait for a checkpoint of what is there now, if a signer is at work; how many events it is."""
     [(_, size, _)] = connection.execute(SQL["head"]).fetchall()
     until = monotonic() + SIGNER_SECONDS
     connection.execute(_ASK)
     while monotonic() < until:
         row = connection.execute(SQL["signed"]).fetchone()
         if row is not None and row[0] is not None and row[0] >= size:
-            return
+            break
         sleep(LOOK_SECONDS)
+    return size

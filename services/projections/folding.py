@@ -10,6 +10,7 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from events.facts import PLATFORM
 from services.projections.errors import FeedBroken, FoldFailed
 from services.projections.rows import ROW_COLUMNS, StateRow
 
@@ -44,10 +45,11 @@ def check_dense(after: int, facts: Sequence[Fact]) -> None:
 
 
 def by_stream(facts: Iterable[Fact]) -> dict[UUID, list[Fact]]:
-    """The facts of each customer, in the order they were recorded."""
+    """The facts of each customer, in the order they were recorded; the platform is none."""
     streams: dict[UUID, list[Fact]] = {}
     for fact in facts:
         streams.setdefault(fact.stream, []).append(fact)
+    streams.pop(PLATFORM, None)
     return streams
 
 
@@ -96,6 +98,8 @@ def fold_rows(
     """
     arrays: dict[str, list[Any]] = {name: [] for name in columns}
     for fact in facts:
+        if fact.stream == PLATFORM:
+            continue
         try:
             made = model.row(fact)
         except Exception as error:

@@ -4,6 +4,10 @@ The work is done by the database's own procedure `ledger.drop_bodies`, which onl
 owner may call and which writes a row for each customer into `ledger.removals` first. Header, digest
 and leaf stay, so every proof still verifies. Each part is a transaction: a run that was broken off
 is simply done again.
+
+Each order is an event of the log too (`retention.applied`), appended when its parts are done: who
+may drop may not append. If that does not come to pass, the next run makes up for it, from
+`ledger.removals`.
 """
 
 from __future__ import annotations
@@ -14,16 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
+from events.facts import PLATFORM
+from events.times import format_time
+from infra.plumbing.ledger.platform import platform_event
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from datetime import datetime
 
     from psycopg import Connection
 
     from events.retention import Cutoff
+    from infra.plumbing.ledger.ledger import Ledger
 
 REASON = "retention"
+APPLIED = "retention.applied"
 PART = 10_000
 """Positions looked at in one transaction."""
 _SQL = Queries.beside("infra.plumbing.ledger", "retention.sql")
@@ -41,13 +51,18 @@ class Progress:
 
 
 def sweep(
-    connection: Connection[Any], cutoffs: Sequence[Cutoff], *, drop: bool, part: int = PART
+    connection: Connection[Any],
+    cutoffs: Sequence[Cutoff],
+    *,
+    drop: bool,
+    part: int = PART,
+    order: str = REASON,
 ) -> Generator[Progress]:
     """Go through the log once and yield the same progress after each part.
 
     `drop`: empty the bodies found; else only count them. `connection` (autocommit) must be the
-    owner's to drop; to count, whoever may read the ledger. What is recorded meanwhile is left for
-    the next run.
+    owner's to drop; to count, whoever may read the ledger. `order` is kept with what is
+    taken. What is recorded meanwhile is left for the next run.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: this user may not drop; nothing was changed.
@@ -56,7 +71,7 @@ def sweep(
         "types": [cutoff.type for cutoff in cutoffs],
         "schemas": [cutoff.schema for cutoff in cutoffs],
         "before": [cutoff.before for cutoff in cutoffs],
-        "reason": REASON,
+        "reason": order,
     }
     with connection.cursor(row_factory=tuple_row) as cursor:
         [(size,)] = cursor.execute(_SQL["size"])
@@ -72,3 +87,36 @@ def sweep(
                     progress.dropped += dropped
             progress.looked = window["up_to"]
             yield progress
+
+
+def record_orders(
+    connection: Connection[Any], ledger: Ledger, cutoffs: Sequence[Cutoff], at: datetime
+) -> int:
+    """Append an event for each order whose removals no event tells of; how many.
+
+    Raises:
+        LedgerBusy: not reachable or not lockable in time; the next run records them.
+    """
+    told = (fact.data for fact in ledger.history(PLATFORM) if fact.type == APPLIED)
+    last = max((data.get("last_removal", 0) for data in told), default=0)
+    known = {cutoff.type: cutoff for cutoff in cutoffs}
+    orders: dict[str, dict[str, Any]] = {}
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        rows = cursor.execute(_SQL["untold"], {"last": last}).fetchall()
+    for order, kind, count, first_position, last_position, removal in rows:
+        data = orders.setdefault(order, {"order": order, "bodies": 0, "types": []})
+        each = {"type": kind, "class": "", "count": count}
+        if kind in known:
+            each |= {"class": known[kind].retention, "before": format_time(known[kind].before)}
+        data["types"].append(each)
+        data["bodies"] += count
+        data["first_position"] = min(first_position, data.get("first_position", first_position))
+        data["last_position"] = max(last_position, data.get("last_position", last_position))
+        data["last_removal"] = max(removal, data.get("last_removal", removal))
+    events = [
+        platform_event(APPLIED, f"retention/{data['last_removal']}", at, data)
+        for data in orders.values()
+    ]
+    if events:
+        ledger.append(events)
+    return len(events)

@@ -15,3 +15,11 @@ SELECT ledger.drop_bodies(
 
 -- name: size
 SELECT size FROM ledger.head
+
+-- name: untold
+SELECT removal.reason, event.type, count(*), min(event.position), max(event.position), max(removal.id)
+FROM ledger.removals AS removal
+CROSS JOIN LATERAL unnest(removal.positions) AS taken (position)
+JOIN ledger.events AS event ON event.position = taken.position
+WHERE removal.what = 'body' AND removal.id > %(last)s
+GROUP BY 1, 2 ORDER BY 1, 2

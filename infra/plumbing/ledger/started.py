@@ -38,7 +38,7 @@ def refuse_another_log(
 ) -> None:
     """See that the database holds what was published in `folder`, and may have grown.
 
-    The roots are worked out from all leaves, about two seconds a million; with `root_at`, which
+    The roots are worked out from all leaves, about a second a million; with `root_at`, which
     tells the root of the first so many events, only the newest checkpoint is looked at.
 
     Raises:

@@ -11,6 +11,9 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from events.catalog import catalog
+from events.facts import PLATFORM
+from events.retention import RETENTION
 from infra.plumbing.errors import DatabaseRefused
 from infra.plumbing.ledger.answers import NewEvent
 from infra.plumbing.ledger.ledger import Ledger
@@ -54,7 +57,10 @@ def run(*words: str, answer: str = "") -> Result:
 
 def left(conninfo: str) -> list[Any]:
     with psycopg.connect(conninfo) as connection:
-        query = "SELECT body IS NOT NULL FROM ledger.events ORDER BY position"
+        query = (
+            "SELECT body IS NOT NULL FROM ledger.events"
+            " WHERE type <> 'retention.applied' ORDER BY position"
+        )
         return [there for (there,) in connection.execute(query)]
 
 
@@ -105,3 +111,57 @@ def test_who_does_not_own_the_database_is_told_how(
     assert isinstance(done.exception, DatabaseRefused)
     assert "RAPPORT_DATABASE_OWNER_URL" in str(done.exception)
     assert left(conninfo) == [True, True, True, True]
+
+
+def told(conninfo: str) -> list[Any]:
+    """What the log says about retention, each event as its language has it."""
+    with Ledger.open(conninfo, connections=1) as ledger:
+        facts = ledger.history(PLATFORM)
+    for fact in facts:
+        assert catalog().check(fact.type, fact.schema, fact.data) == []
+    return [fact.data for fact in facts]
+
+
+def test_what_was_dropped_by_whose_order_and_why_is_an_event_of_the_log(
+    conninfo: str, owner_conninfo: str
+) -> None:
+    assert run("--dry-run").exit_code == 0
+    assert told(conninfo) == []
+    done = run("--yes", "--as", "Ada of the office", "--reason", "yearly run")
+    assert done.exit_code == 0, done.output
+    [data] = told(conninfo)
+    order = "retention, ordered by Ada of the office: yearly run"
+    assert (data["order"], data["bodies"]) == (order, 2)
+    assert (data["first_position"], data["last_position"]) == (1, 2)
+    [each] = data["types"]
+    assert (each["type"], each["class"], each["count"]) == ("complaint.opened", "conversation", 2)
+    assert each["before"] < "2026-12-01"
+    with psycopg.connect(owner_conninfo) as connection:
+        rows = connection.execute("SELECT DISTINCT reason, made_by FROM ledger.removals").fetchall()
+    assert rows == [(order, "rapport")]
+    run("--yes")
+    assert len(told(conninfo)) == 1
+
+
+def test_a_run_that_ended_before_it_could_say_so_is_told_of_by_the_next(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Ledger.append
+
+    def broken_off(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Ledger, "append", broken_off)
+    assert isinstance(run("--yes", "--as", "Ada").exception, ZeroDivisionError)
+    assert left(conninfo) == [False, False, True, True]
+    assert told(conninfo) == []
+    monkeypatch.setattr(Ledger, "append", append)
+    assert run("--yes", "--as", "Bob").exit_code == 0
+    [data] = told(conninfo)
+    assert (data["order"], data["bodies"]) == ("retention, ordered by Ada", 2)
+
+
+def test_the_body_that_says_who_was_erased_is_never_dropped() -> None:
+    for kind in catalog().types():
+        if kind.type in {"customer.erased", "retention.applied"}:
+            assert RETENTION[kind.retention].keep_days is None

@@ -199,8 +199,9 @@ def test_a_log_that_goes_back_under_the_signer_ends_it_and_everybody_is_told(
     thread = Thread(target=run)
     thread.start()
     wait_for_size(conninfo, 2, ask=False)
-    intruder.execute("DELETE FROM ledger.events WHERE position = 2")
-    intruder.execute("UPDATE ledger.head SET size = 1, frontier = (TABLE saved)")
+    with intruder.transaction():
+        intruder.execute("DELETE FROM ledger.events WHERE position = 2")
+        intruder.execute("UPDATE ledger.head SET size = 1, frontier = (TABLE saved)")
     thread.join(30)
     assert [str(error) for error in refused] == [read_refusal(settings.checkpoints_path)]
     assert "holds 1 events, but a checkpoint of 2" in str(refused[0])
