@@ -2,7 +2,8 @@
 
 The event's id is the proposal's, so proposing twice and recording twice are once. No transaction
 is open while the ledger is waited for. A proposal that breaks its schema is put aside with its
-reason; any other that cannot be recorded yet stays and is tried again. Neither stops another.
+reason, one about a customer erased meanwhile is withdrawn; any other that cannot be recorded yet
+stays and is tried again. None stops another.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Proposals:
                 stop.wait(pause)
 
     def once(self) -> int:
-        """Take the next proposals and settle each that can be: recorded, or refused for good.
+        """Take the next proposals and settle each that can be: recorded, withdrawn or refused.
 
         Returns how many were settled. If it raises, what was settled so far is, and the rest stay.
 
@@ -185,6 +186,9 @@ class Proposals:
     def _settle(self, recorded: Sequence[str], refused: dict[str, str]) -> None:
         with self._pool.connection() as connection:
             for event_id, reason in refused.items():
+                if connection.execute(_SQL["withdraw"], {"id": event_id}).rowcount:
+                    _LOG.info("proposal_withdrawn", proposal=event_id)
+                    continue
                 _LOG.error("proposal_refused", proposal=event_id, reason=reason)
                 connection.execute(_SQL["refuse"], {"id": event_id, "reason": reason})
             if recorded:
