@@ -5,7 +5,8 @@ from a migrated template. The server runs with the product's own options, fsync 
 lie in memory where that is possible.
 
 `conninfo` is the application's, who may not change what is recorded nor make tables of its own;
-`owner_conninfo` is that of the database's owner, `intruder` a superuser who has switched off what
+`vault_conninfo` is that of the services that also need keys and identifiers,
+`owner_conninfo` that of the database's owner, `intruder` a superuser who has switched off what
 defends the ledger.
 """
 
@@ -26,7 +27,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
-from infra.plumbing.postgres.facts import APP, OWNER
+from infra.plumbing.postgres.facts import APP, OWNER, VAULT
 from infra.plumbing.postgres.grants import grant
 from infra.plumbing.postgres.migrate import migrate
 from infra.plumbing.postgres.pool import Pool, address, make_pool
@@ -107,6 +108,12 @@ def conninfo(postgres_server: EmbeddedPostgres, template: str) -> Generator[str]
 
 
 @pytest.fixture
+def vault_conninfo(postgres_server: EmbeddedPostgres, conninfo: str) -> str:
+    """The same database, as the services that meet customers by name."""
+    return make_conninfo(postgres_server.conninfo_of(VAULT), dbname=address(conninfo).dbname)
+
+
+@pytest.fixture
 def owner_conninfo(postgres_server: EmbeddedPostgres, conninfo: str) -> str:
     """The same database, as its owner."""
     return make_conninfo(postgres_server.conninfo_of(OWNER), dbname=address(conninfo).dbname)
@@ -116,12 +123,12 @@ def owner_conninfo(postgres_server: EmbeddedPostgres, conninfo: str) -> str:
 def intruder(
     postgres_server: EmbeddedPostgres, conninfo: str
 ) -> Generator[psycopg.Connection[Any]]:
-    """The same database, as a superuser (autocommit) who has switched off the ledger's triggers."""
+    """The same database, as a superuser (autocommit) who has switched off what defends it."""
     superuser = postgres_server.superuser_conninfo(address(conninfo).dbname)
     with psycopg.connect(superuser, autocommit=True) as connection:
-        for table in ("events", "head", "removals"):
+        for table in ("ledger.events", "ledger.head", "ledger.removals", "vault.fences"):
             off = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER")
-            connection.execute(off.format(sql.Identifier("ledger", table)))
+            connection.execute(off.format(sql.Identifier(*table.split("."))))
         yield connection
 
 
@@ -133,9 +140,20 @@ def pool(conninfo: str) -> Generator[Pool]:
 
 
 @pytest.fixture
-def settings(conninfo: str, tmp_path: Path) -> Settings:
+def vault_pool(vault_conninfo: str) -> Generator[Pool]:
+    """A pool on the same database that also reaches keys and identifiers."""
+    with make_pool(vault_conninfo, name="test vault") as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(conninfo: str, vault_conninfo: str, tmp_path: Path) -> Settings:
     """Settings with a data folder of their own and the fresh database as their URL."""
-    return load_settings(data_dir=tmp_path / "data", database_url=SecretStr(conninfo))
+    return load_settings(
+        data_dir=tmp_path / "data",
+        database_url=SecretStr(conninfo),
+        database_vault_url=SecretStr(vault_conninfo),
+    )
 
 
 def _lend(server: EmbeddedPostgres, origin: str, role: str) -> Generator[str]:

@@ -37,6 +37,11 @@ class Settings(BaseSettings):
         description="Your own PostgreSQL, as postgresql://user:password@host:5432/name. "
         "Without it an embedded server runs in the data folder.",
     )
+    database_vault_url: SecretStr | None = Field(
+        default=None,
+        description="Connects to your own database for work with keys and identifiers. "
+        "Without it: the user in RAPPORT_DATABASE_URL.",
+    )
     database_owner_url: SecretStr | None = Field(
         default=None,
         description="Connects as the owner of your own database, for migrations and retention "
@@ -117,7 +122,9 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("database_url", "database_owner_url", "database_signer_url")
+    @field_validator(
+        "database_url", "database_vault_url", "database_owner_url", "database_signer_url"
+    )
     @classmethod
     def _libpq_reads_it(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:

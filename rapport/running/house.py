@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from psycopg.errors import InsufficientPrivilege
+
 from events.catalog import Catalog, catalog
+from infra.plumbing.errors import DatabaseRefused
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.ledger.proofs import Prover
 from infra.plumbing.ledger.started import refuse_another_log
@@ -25,31 +28,71 @@ if TYPE_CHECKING:
     from infra.plumbing.vault.master import Master
 
 CONNECTIONS = 16
+VAULT_CLOSED = (
+    "The database's user may not see keys and identifiers. Name rapport_vault in "
+    "RAPPORT_DATABASE_VAULT_URL; see `Your own PostgreSQL` in docs/operator.md."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """An open house; every service is wired from it."""
+class Hall:
+    """What every service stands on. From here nobody reaches a key or an identifier."""
 
     settings: Settings
     database: Database
     pool: Pool
-    master: Master
-    vault: Vault
     ledger: Ledger
     catalog: Catalog
 
 
+@dataclass(frozen=True, slots=True)
+class House(Hall):
+    """The whole house, for the services that meet customers by name."""
+
+    vault_pool: Pool
+    master: Master
+    vault: Vault
+
+
 @contextmanager
 def open_house(settings: Settings, *, what: str, attach: bool = False) -> Generator[House]:
-    """Open the house for the length of a `with`; its tables are brought up to date first.
+    """Open the house for the length of a `with`: the hall, and the vault by its own login.
+
+    Raises:
+        HouseError, LanguageError: see `open_hall`; or the database's user may not see the vault.
+        VaultError: the master key is missing or another database's.
+    """
+    with (
+        open_hall(settings, what=what, attach=attach) as hall,
+        make_pool(
+            hall.database.vault_conninfo, name=f"{what} vault", max_size=CONNECTIONS
+        ) as vault_pool,
+    ):
+        try:
+            master = open_master(vault_pool, settings.master_key_path)
+        except InsufficientPrivilege:
+            raise DatabaseRefused(VAULT_CLOSED) from None
+        yield House(
+            hall.settings,
+            hall.database,
+            hall.pool,
+            hall.ledger,
+            hall.catalog,
+            vault_pool,
+            master,
+            Vault(vault_pool, master),
+        )
+
+
+@contextmanager
+def open_hall(settings: Settings, *, what: str, attach: bool = False) -> Generator[Hall]:
+    """Open database and ledger for the length of a `with`; tables are brought up to date first.
 
     `attach`: work beside a running platform on the same data folder.
 
     Raises:
         HouseError: data folder, server, URL or migration, or a database that does not hold the
             log of the checkpoint published last; in words for whoever started it.
-        VaultError: the master key is missing or another database's.
         LanguageError: a schema folder of the operator's own is broken.
     """
     language = catalog() if settings.schemas_dir is None else Catalog.load(settings.schemas_dir)
@@ -60,8 +103,7 @@ def open_house(settings: Settings, *, what: str, attach: bool = False) -> Genera
             Ledger.open(session_conninfo(database.conninfo, f"{what} ledger")) as ledger,
         ):
             _refuse_another_log(settings, pool, ledger)
-            master = open_master(pool, settings.master_key_path)
-            yield House(settings, database, pool, master, Vault(pool, master), ledger, language)
+            yield Hall(settings, database, pool, ledger, language)
 
 
 def _refuse_another_log(settings: Settings, pool: Pool, ledger: Ledger) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from infra.plumbing.telemetry import configure_logging
 from rapport.running.children import stop_with_parent
-from rapport.running.house import open_house
+from rapport.running.house import open_hall
 from rapport.running.signals import StopSignals
 from services.notifier.discovery import open_channels
 from services.notifier.service import NotifierService
@@ -20,9 +20,9 @@ def run_notifier(settings: Settings) -> None:
     configure_logging(settings.log_level)
     with (
         StopSignals() as signals,
-        open_house(settings, what="rapport notifier", attach=True) as house,
+        open_hall(settings, what="rapport notifier", attach=True) as hall,
     ):
-        service = NotifierService(house.ledger, house.pool, open_channels(settings))
+        service = NotifierService(hall.ledger, hall.pool, open_channels(settings))
         signals.serving = True
         stop_with_parent(signals.stop)
         service.run(signals.stop)

@@ -8,7 +8,7 @@ import typer
 
 from infra.plumbing.telemetry import configure_logging
 from rapport.running.children import stop_with_parent
-from rapport.running.house import open_house
+from rapport.running.house import open_hall, open_house
 from rapport.running.serve import (
     build_app,
     in_background,
@@ -18,6 +18,7 @@ from rapport.running.serve import (
     url_of,
 )
 from rapport.running.signals import StopSignals
+from services.projections.service import Folding
 
 if TYPE_CHECKING:
     from infra.plumbing.settings import Settings
@@ -43,9 +44,10 @@ def run_worker(settings: Settings) -> None:
     configure_logging(settings.log_level)
     with (
         StopSignals() as signals,
-        open_house(settings, what="rapport projections", attach=True) as house,
+        open_hall(settings, what="rapport projections", attach=True) as hall,
     ):
-        service = projection_service(house)
+        service = Folding(hall.ledger, hall.pool, hall.catalog)
+        service.prepare()
         signals.serving = True
         stop_with_parent(signals.stop)
         service.run_worker(signals.stop)

@@ -117,7 +117,7 @@ def command_service(house: House) -> CommandService:
     service = CommandService(
         ledger=house.ledger,
         vault=house.vault,
-        pool=house.pool,
+        pool=house.vault_pool,
         master=house.master,
         catalog=house.catalog,
         rewrite=Rewriter(session_conninfo(house.database.owner_conninfo, "rewriting")).rewrite,

@@ -59,24 +59,22 @@ class Feed(Protocol):
         ...
 
 
-class ProjectionService:
-    """Everything the projections do, over one database."""
+class Folding:
+    """The half of the projections that remembers; it meets nobody by name."""
 
     def __init__(
         self,
         ledger: Ledger,
         pool: ConnectionPool[Connection[Any]],
-        identifiers: Directory,
         catalog: Catalog,
         *,
         clock: Clock = system_clock,
     ) -> None:
-        """Fold `ledger` into the database of `pool`; find customers by `identifiers`."""
+        """Fold `ledger` into the database of `pool`."""
         self._ledger = ledger
         self._pool = pool
         self._clock = clock
         self.found: Sequence[Found] = find_read_models(language=catalog)
-        self.answers = Answers(ledger, pool, identifiers, catalog, self.found, clock)
 
     def prepare(self) -> None:
         """Make the tables of the read models where they are missing. Safe to repeat.
@@ -102,6 +100,23 @@ class ProjectionService:
     def _conninfo(self) -> str:
         conninfo = self._pool.conninfo
         return conninfo if isinstance(conninfo, str) else conninfo()
+
+
+class ProjectionService(Folding):
+    """Everything the projections do, over one database."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pool: ConnectionPool[Connection[Any]],
+        identifiers: Directory,
+        catalog: Catalog,
+        *,
+        clock: Clock = system_clock,
+    ) -> None:
+        """Fold and answer over the database of `pool`; find customers by `identifiers`."""
+        super().__init__(ledger, pool, catalog, clock=clock)
+        self.answers = Answers(ledger, pool, identifiers, catalog, self.found, clock)
 
 
 def run_worker(  # noqa: PLR0913, PLR0917 - the loop's whole surroundings, named

@@ -132,7 +132,7 @@ def _recorder(place: Place) -> Generator[Callable[[bytes], None]]:
     language = catalog()
     with (
         place.database(migrated=True) as database,
-        make_pool(database.conninfo, name="bench") as pool,
+        make_pool(database.vault_conninfo, name="bench") as pool,
         Ledger.open(database.conninfo) as ledger,
     ):
         master = open_master(pool, place.folder / "master.key")

@@ -23,7 +23,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from infra.plumbing.postgres.cluster import OPTIONS
-from infra.plumbing.postgres.facts import APP, OWNER
+from infra.plumbing.postgres.facts import APP, OWNER, VAULT
 from infra.plumbing.postgres.grants import grant
 from infra.plumbing.postgres.migrate import migrate
 from infra.plumbing.postgres.supervisor import EmbeddedPostgres
@@ -42,9 +42,10 @@ _PAGE = bytes(8192)
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """A database made for the bench: how the application connects to it, and how its owner does."""
+    """A database made for the bench: how the application, intake and its owner connect to it."""
 
     conninfo: str
+    vault_conninfo: str
     owner_conninfo: str
 
 
@@ -94,8 +95,10 @@ class Place:
         create = sql.SQL("CREATE DATABASE {} OWNER {}")
         self._as_superuser(create.format(sql.Identifier(name), sql.Identifier(OWNER)))
         made = Fresh(
-            make_conninfo(self._server.conninfo_of(APP), dbname=name),
-            make_conninfo(self._server.conninfo_of(OWNER), dbname=name),
+            *(
+                make_conninfo(self._server.conninfo_of(role), dbname=name)
+                for role in (APP, VAULT, OWNER)
+            )
         )
         try:
             if migrated:

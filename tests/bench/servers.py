@@ -115,6 +115,7 @@ def product(place: Place) -> Generator[Server]:
         ]
         urls = {
             "RAPPORT_DATABASE_URL": database.conninfo,
+            "RAPPORT_DATABASE_VAULT_URL": database.vault_conninfo,
             "RAPPORT_DATABASE_OWNER_URL": database.owner_conninfo,
         }
         with program(words, urls) as port:

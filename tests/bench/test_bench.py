@@ -168,7 +168,7 @@ def test_a_target_that_is_missed_fails_the_bench_and_a_wish_or_an_absent_rival_d
 def test_an_append_that_stores_nothing_is_no_figure(conninfo: str) -> None:
     events = [ours(Workload(3).take(5))]
     with Ledger.open(conninfo) as ledger:
-        store = Ours(ledger, Fresh(conninfo, conninfo))
+        store = Ours(ledger, Fresh(conninfo, conninfo, conninfo))
         store.append(events)
         with pytest.raises(AssertionError, match="did not store"):
             store.append(events)

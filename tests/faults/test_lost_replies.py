@@ -42,15 +42,21 @@ def commits(seed: int) -> Loss:
 
 @pytest.fixture
 def wired_program(
-    program: Program, conninfo: str, postgres_server: EmbeddedPostgres, commits: Loss
+    program: Program,
+    conninfo: str,
+    vault_conninfo: str,
+    postgres_server: EmbeddedPostgres,
+    commits: Loss,
 ) -> Iterator[Program]:
     """A program that works on the test's server, over a wire that loses `commits`."""
     parts = conninfo_to_dict(conninfo)
     server = f"{parts['host']}/.s.PGSQL.{parts.get('port') or 5432}"
     program.own_server = postgres_server.superuser_conninfo(str(parts["dbname"]))
     with tempfile.TemporaryDirectory(prefix="wire-") as folder:
-        wired = make_conninfo(conninfo, host=folder, port=5432)
-        program.settings = {"RAPPORT_DATABASE_URL": wired}
+        program.settings = {
+            "RAPPORT_DATABASE_URL": make_conninfo(conninfo, host=folder, port=5432),
+            "RAPPORT_DATABASE_VAULT_URL": make_conninfo(vault_conninfo, host=folder, port=5432),
+        }
         with postgres_wire(Path(folder), server, commits):
             yield program
 

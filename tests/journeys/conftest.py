@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from infra.plumbing.postgres.facts import Facts
+
 READY_SECONDS = 60
 SETTLED_SECONDS = 120
 RAPPORT = (sys.executable, "-m", "rapport")
@@ -94,11 +96,15 @@ class Platform:
         headers = {"Authorization": f"Bearer {self.key(role, source)}"}
         return httpx2.Client(base_url=self.url, headers=headers, timeout=30)
 
-    def database(self) -> psycopg.Connection[Any]:
-        """A connection to the running embedded database."""
+    def facts(self) -> Facts:
+        """How to reach the running embedded database."""
         facts = read_facts(self.data_dir / HOME / CONNECTION_FILE)
         assert facts is not None
-        return psycopg.connect(facts.conninfo(), autocommit=True)
+        return facts
+
+    def database(self) -> psycopg.Connection[Any]:
+        """A connection to it, as the application."""
+        return psycopg.connect(self.facts().conninfo(), autocommit=True)
 
     def kill_database(self) -> None:
         """kill -9 the embedded server, as a crash would."""

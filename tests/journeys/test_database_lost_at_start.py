@@ -8,15 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.wire import Loss, postgres_wire
-
-if TYPE_CHECKING:
-    from infra.plumbing.postgres.supervisor import EmbeddedPostgres
 
 RAPPORT = (sys.executable, "-m", "rapport")
 
@@ -37,7 +33,7 @@ class LostFrom(Loss):
 
 @pytest.mark.parametrize("first", [9, 14, 30, 95])
 def test_a_database_lost_while_the_program_starts_is_told_in_one_sentence(
-    conninfo: str, postgres_server: EmbeddedPostgres, tmp_path: Path, first: int
+    conninfo: str, vault_conninfo: str, tmp_path: Path, first: int
 ) -> None:
     """While it looks at the tables, opens its pool, takes the master key, starts its children.
 
@@ -50,14 +46,17 @@ def test_a_database_lost_while_the_program_starts_is_told_in_one_sentence(
         tempfile.TemporaryDirectory(prefix="wire-") as folder,
         postgres_wire(Path(folder), server, loss),
     ):
-        wired = make_conninfo(conninfo, host=folder, port=5432)
+        wired = {
+            f"RAPPORT_DATABASE_{name}": make_conninfo(to, host=folder, port=5432)
+            for name, to in (("URL", conninfo), ("VAULT_URL", vault_conninfo))
+        }
         done = subprocess.run(
             [*RAPPORT, "up", "--port", "0", "--data-dir", str(tmp_path / "data")],
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
-            env={**os.environ, "RAPPORT_DATABASE_URL": wired},
+            env={**os.environ, **wired},
         )
     assert loss.answers >= first
     assert (done.returncode, done.stdout) == (1, ""), done

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from infra.plumbing.errors import DatabaseUnreachable
-from infra.plumbing.postgres.facts import APP, OWNER, SIGNER, read_facts
+from infra.plumbing.postgres.facts import APP, OWNER, SIGNER, VAULT, read_facts
 from infra.plumbing.postgres.folder import holder, prepare
 from infra.plumbing.postgres.grants import grant
 from infra.plumbing.postgres.migrate import Migration, migrate
@@ -37,11 +37,13 @@ _STEP_SECONDS = 0.05
 class Database:
     """A reachable, durable database. `embedded` is the server we run ourselves, else None.
 
-    `conninfo` is for the work, `owner_conninfo` for migrations and retention alone,
-    `signer_conninfo` for the signer. On a server of the user's they may be one and the same.
+    `conninfo` is for the work, `vault_conninfo` for work with keys and identifiers,
+    `owner_conninfo` for migrations and retention alone, `signer_conninfo` for the signer. On a
+    server of the user's they may be one and the same.
     """
 
     conninfo: str
+    vault_conninfo: str
     owner_conninfo: str
     signer_conninfo: str
     embedded: EmbeddedPostgres | None = None
@@ -73,9 +75,12 @@ def open_database(
     if settings.database_url is not None:
         conninfo = settings.database_url.get_secret_value()
         refuse_unfit_server(conninfo)
-        owner = settings.database_owner_url or settings.database_url
-        signer = settings.database_signer_url or settings.database_url
-        yield Database(conninfo, owner.get_secret_value(), signer.get_secret_value())
+        yield Database(
+            conninfo,
+            (settings.database_vault_url or settings.database_url).get_secret_value(),
+            (settings.database_owner_url or settings.database_url).get_secret_value(),
+            (settings.database_signer_url or settings.database_url).get_secret_value(),
+        )
         return
     running = running_server(settings.data_dir) if attach else None
     if running is not None:
@@ -88,7 +93,7 @@ def open_database(
 
 def _embedded(conninfo: Callable[[str], str], embedded: EmbeddedPostgres | None = None) -> Database:
     """The database of an embedded server, whoever runs it."""
-    return Database(conninfo(APP), conninfo(OWNER), conninfo(SIGNER), embedded)
+    return Database(*map(conninfo, (APP, VAULT, OWNER, SIGNER)), embedded)
 
 
 def running_server(data_dir: Path) -> Facts | None:

@@ -26,11 +26,14 @@ OWNER = "rapport"
 """Owns the database and migrates it."""
 APP = "rapport_app"
 """Does the work: may add to the ledger, and change nothing in it."""
+VAULT = "rapport_vault"
+"""Does the work that needs keys and identifiers."""
 SIGNER = "rapport_signer"
 AUDITOR = "rapport_auditor"
 LOGINS = {
     OWNER: "password",
     APP: "app_password",
+    VAULT: "vault_password",
     SIGNER: "signer_password",
     AUDITOR: "auditor_password",
 }
@@ -47,6 +50,7 @@ class Facts:
     password: str
     superuser_password: str
     app_password: str
+    vault_password: str
     signer_password: str
     auditor_password: str
 

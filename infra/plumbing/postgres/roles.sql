@@ -16,9 +16,13 @@ BEGIN
     IF to_regrole('rapport_auditor') IS NULL THEN
         CREATE ROLE rapport_auditor NOLOGIN;
     END IF;
-    -- The application needs keys and identifiers; signer and auditor never see them.
-    IF NOT pg_has_role('rapport_app', 'rapport_vault', 'MEMBER') THEN
-        GRANT rapport_vault TO rapport_app;
+    -- Who works with keys and identifiers does all that the application does, and never the other way
+    -- round, as it was in an older release.
+    IF pg_has_role('rapport_app', 'rapport_vault', 'MEMBER') THEN
+        REVOKE rapport_vault FROM rapport_app;
+    END IF;
+    IF NOT pg_has_role('rapport_vault', 'rapport_app', 'MEMBER') THEN
+        GRANT rapport_app TO rapport_vault;
     END IF;
 END;
 $$;

@@ -156,11 +156,11 @@ def test_a_decision_on_an_old_version_is_refused_whole(
 
 
 def test_a_fenced_customer_takes_no_more_events(
-    ledger: Ledger, conninfo: str, make_event: MakeEvent
+    ledger: Ledger, vault_conninfo: str, make_event: MakeEvent
 ) -> None:
     stream = uuid4()
     ledger.append([make_event("before", stream=stream)])
-    with psycopg.connect(conninfo) as connection:
+    with psycopg.connect(vault_conninfo) as connection:
         connection.execute("INSERT INTO vault.fences (stream) VALUES (%s)", [stream])
     outcomes = ledger.append([make_event("after", stream=stream), make_event("other")])
     assert outcomes[0] == Fenced(stream)

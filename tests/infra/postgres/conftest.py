@@ -1,4 +1,4 @@
-"""Programs that hold a data folder, and folders that outlive them."""
+"""Programs that hold a data folder, folders that outlive them, and connections by role."""
 
 from __future__ import annotations
 
@@ -10,17 +10,27 @@ import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from infra.plumbing.ledger.answers import NewEvent, Stored
+from infra.plumbing.ledger.ledger import Ledger
+from infra.plumbing.postgres.pool import address
 from infra.plumbing.postgres.processes import end_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from infra.plumbing.postgres.supervisor import EmbeddedPostgres
+
 PROGRAM = Path(__file__).with_name("program.py")
+AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +104,29 @@ def _program(folder: Path, words: tuple[str, ...]) -> Generator[Program]:
             yield program
         finally:
             program.leave()
+
+
+@pytest.fixture
+def as_role(
+    postgres_server: EmbeddedPostgres, conninfo: str
+) -> Generator[Callable[[str], psycopg.Connection[Any]]]:
+    """Connections (autocommit) to the fresh database by role; closed at the end."""
+    opened: list[psycopg.Connection[Any]] = []
+
+    def connect(role: str) -> psycopg.Connection[Any]:
+        to = make_conninfo(postgres_server.conninfo_of(role), dbname=address(conninfo).dbname)
+        opened.append(psycopg.connect(to, autocommit=True))
+        return opened[-1]
+
+    yield connect
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def recorded(conninfo: str) -> NewEvent:
+    """One event that stands in the ledger."""
+    event = NewEvent(uuid4(), "shop", "e-1", "note", "1-0-0", AT, b'{"data":{}}', bytes(32))
+    with Ledger.open(conninfo, connections=2) as ledger:
+        assert isinstance(ledger.append([event])[0], Stored)
+    return event

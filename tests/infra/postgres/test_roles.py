@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import orjson
 import psycopg
@@ -14,23 +12,23 @@ from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 
 from infra.plumbing.errors import MigrationFailed
-from infra.plumbing.ledger.answers import NewEvent, Stored
-from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.postgres import grants, provision
 from infra.plumbing.postgres.database import open_database
-from infra.plumbing.postgres.facts import APP, AUDITOR, OWNER, SIGNER
+from infra.plumbing.postgres.facts import APP, AUDITOR, OWNER, SIGNER, VAULT
 from infra.plumbing.postgres.grants import grant
 from infra.plumbing.postgres.migrate import migrate
 from infra.plumbing.postgres.pool import address
 from infra.plumbing.postgres.supervisor import EmbeddedPostgres
 from infra.plumbing.settings import load_settings
+from rapport.running.house import open_house
 from services.projections.discovery import find_read_models
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from pathlib import Path
 
-AT = datetime(2026, 3, 1, tzinfo=UTC)
+    from infra.plumbing.ledger.answers import NewEvent
+
 REFUSED = "RPT01"
 """SQLSTATE of the ledger's own triggers."""
 CHANGES = (
@@ -43,36 +41,11 @@ CHANGES = (
 )
 MAY_WRITE = {
     APP: {"events": "INSERT", "tiles": "INSERT"},
+    VAULT: {"events": "INSERT", "tiles": "INSERT"},
     SIGNER: {"checkpoints": "INSERT"},
     AUDITOR: {},
 }
 """Role -> table of the ledger -> the one thing it may do to the whole of it beside reading."""
-
-
-@pytest.fixture
-def as_role(
-    postgres_server: EmbeddedPostgres, conninfo: str
-) -> Generator[Callable[[str], psycopg.Connection[Any]]]:
-    """Connections (autocommit) to the fresh database by role; closed at the end."""
-    opened: list[psycopg.Connection[Any]] = []
-
-    def connect(role: str) -> psycopg.Connection[Any]:
-        to = make_conninfo(postgres_server.conninfo_of(role), dbname=address(conninfo).dbname)
-        opened.append(psycopg.connect(to, autocommit=True))
-        return opened[-1]
-
-    yield connect
-    for connection in opened:
-        connection.close()
-
-
-@pytest.fixture
-def recorded(conninfo: str) -> NewEvent:
-    """One event that stands in the ledger."""
-    event = NewEvent(uuid4(), "shop", "e-1", "note", "1-0-0", AT, b'{"data":{}}', bytes(32))
-    with Ledger.open(conninfo, connections=2) as ledger:
-        assert isinstance(ledger.append([event])[0], Stored)
-    return event
 
 
 def rows(connection: psycopg.Connection[Any]) -> list[Any]:
@@ -80,7 +53,7 @@ def rows(connection: psycopg.Connection[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("role", [APP, SIGNER, AUDITOR])
+@pytest.mark.parametrize("role", [APP, VAULT, SIGNER, AUDITOR])
 def test_update_delete_and_truncate_of_events_are_refused_by_grants(
     as_role: Callable[[str], psycopg.Connection[Any]], recorded: NewEvent, role: str, change: str
 ) -> None:
@@ -177,27 +150,14 @@ def test_the_signer_reads_leaves_and_no_bodies_and_the_auditor_both(
     assert as_role(AUDITOR).execute("SELECT body FROM ledger.events").fetchone() == (recorded.body,)
 
 
-def test_the_vault_has_a_role_of_its_own_which_the_application_is_a_member_of(
-    as_role: Callable[[str], psycopg.Connection[Any]],
-) -> None:
-    owner = as_role(OWNER)
-    direct = owner.execute(
-        "SELECT grantee FROM information_schema.role_table_grants"
-        " WHERE table_schema = 'vault' AND grantee LIKE 'rapport_%%' GROUP BY 1"
-    ).fetchall()
-    assert direct == [("rapport_vault",)]
-    assert owner.execute("SELECT pg_has_role('rapport_app', 'rapport_vault', 'USAGE')").fetchone()
-    assert as_role(APP).execute("SELECT count(*) FROM vault.keys").fetchone() == (0,)
-
-
-def test_the_application_reaches_every_table_of_the_house(
+def test_the_application_reaches_every_table_but_those_of_ops_and_vault(
     as_role: Callable[[str], psycopg.Connection[Any]],
 ) -> None:
     unreachable = (
         as_role(OWNER)
         .execute(
             "SELECT schemaname || '.' || tablename FROM pg_tables"
-            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'ops', 'vault')"
             " AND NOT (has_schema_privilege(%(app)s, schemaname, 'USAGE')"
             "     AND has_table_privilege(%(app)s, schemaname || '.' || tablename, 'SELECT'))",
             {"app": APP},
@@ -207,41 +167,41 @@ def test_the_application_reaches_every_table_of_the_house(
     assert unreachable == []
 
 
-def test_only_the_owner_may_drop_bodies_and_the_application_none_of_a_living_customer(
+def test_only_the_owner_may_drop_bodies_and_nobody_content_macs_of_a_living_customer(
     as_role: Callable[[str], psycopg.Connection[Any]], recorded: NewEvent
 ) -> None:
     drop = "SELECT ledger.drop_bodies('{note}', '{1-0-0}', '{infinity}', 0, 9, 'malice')"
-    for role in (APP, SIGNER, AUDITOR):
+    for role in (APP, VAULT, SIGNER, AUDITOR):
         with pytest.raises(errors.InsufficientPrivilege):
             as_role(role).execute(drop.encode())
     with pytest.raises(psycopg.Error, match="Only an erased customer") as refusal:
-        as_role(APP).execute("SELECT ledger.forget_content_macs(%s)", [recorded.stream])
+        as_role(VAULT).execute("SELECT ledger.forget_content_macs(%s)", [recorded.stream])
     assert refusal.value.sqlstate == REFUSED
 
 
 def test_an_erased_customers_content_macs_go_and_it_is_written_down(
     as_role: Callable[[str], psycopg.Connection[Any]], recorded: NewEvent
 ) -> None:
-    app = as_role(APP)
-    app.execute("INSERT INTO vault.fences (stream) VALUES (%s)", [recorded.stream])
+    vault = as_role(VAULT)
+    vault.execute("INSERT INTO vault.fences (stream) VALUES (%s)", [recorded.stream])
     forget = "SELECT ledger.forget_content_macs(%s)"
-    assert app.execute(forget, [recorded.stream]).fetchone() == (1,)
-    assert app.execute(forget, [recorded.stream]).fetchone() == (0,)
-    assert app.execute("SELECT content_mac, body FROM ledger.events").fetchall() == [
+    assert vault.execute(forget, [recorded.stream]).fetchone() == (1,)
+    assert vault.execute(forget, [recorded.stream]).fetchone() == (0,)
+    assert vault.execute("SELECT content_mac, body FROM ledger.events").fetchall() == [
         (None, recorded.body)
     ]
-    removals = app.execute("SELECT what, stream, positions, reason, made_by FROM ledger.removals")
-    assert removals.fetchall() == [("content_mac", recorded.stream, [1], "erasure", APP)]
+    removals = vault.execute("SELECT what, stream, positions, reason, made_by FROM ledger.removals")
+    assert removals.fetchall() == [("content_mac", recorded.stream, [1], "erasure", VAULT)]
 
 
 def test_a_customer_whose_key_is_still_there_keeps_every_content_mac(
     as_role: Callable[[str], psycopg.Connection[Any]], recorded: NewEvent
 ) -> None:
-    app = as_role(APP)
-    app.execute("INSERT INTO vault.fences (stream) VALUES (%s)", [recorded.stream])
-    app.execute("INSERT INTO vault.keys VALUES ('k', %s, 'wrapped')", [recorded.stream])
+    vault = as_role(VAULT)
+    vault.execute("INSERT INTO vault.fences (stream) VALUES (%s)", [recorded.stream])
+    vault.execute("INSERT INTO vault.keys VALUES ('k', %s, 'wrapped')", [recorded.stream])
     with pytest.raises(psycopg.Error, match="Only an erased customer"):
-        app.execute("SELECT ledger.forget_content_macs(%s)", [recorded.stream])
+        vault.execute("SELECT ledger.forget_content_macs(%s)", [recorded.stream])
 
 
 def test_a_written_down_removal_opens_no_door_to_anything_but_itself(
@@ -273,24 +233,27 @@ def test_a_user_who_only_works_starts_a_program_on_a_migrated_database(
     settings = load_settings(data_dir=tmp_path, database_url=conninfo)
     with open_database(settings) as database:
         assert database.owner_conninfo == database.conninfo == database.signer_conninfo
+        assert database.vault_conninfo == database.conninfo
         assert database.migrate() == []
 
 
-def test_the_owners_and_the_signers_urls_are_used_where_they_are_given(
-    conninfo: str, owner_conninfo: str, tmp_path: Path
+def test_each_roles_url_is_used_where_it_is_given(
+    conninfo: str, vault_conninfo: str, owner_conninfo: str, tmp_path: Path
 ) -> None:
     signer = make_conninfo(conninfo, user=SIGNER)
     settings = load_settings(
         data_dir=tmp_path,
         database_url=conninfo,
+        database_vault_url=vault_conninfo,
         database_owner_url=owner_conninfo,
         database_signer_url=signer,
     )
     with open_database(settings) as database:
+        assert database.vault_conninfo == vault_conninfo
         assert (database.owner_conninfo, database.signer_conninfo) == (owner_conninfo, signer)
 
 
-def test_roles_sql_and_the_three_urls_of_the_operators_page_make_a_database_work(
+def test_roles_sql_and_the_four_urls_of_the_operators_page_make_a_database_work(
     postgres_server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     """As docs/operator.md says it for a server of the user's own."""
@@ -301,12 +264,14 @@ def test_roles_sql_and_the_three_urls_of_the_operators_page_make_a_database_work
         superuser.execute("CREATE DATABASE shop OWNER shop_owner")
         try:
             at = {"dbname": "shop"}
-            app, signer = (
-                make_conninfo(postgres_server.conninfo_of(role), **at) for role in (APP, SIGNER)
+            app, vault, signer = (
+                make_conninfo(postgres_server.conninfo_of(role), **at)
+                for role in (APP, VAULT, SIGNER)
             )
             settings = load_settings(
                 data_dir=tmp_path,
                 database_url=app,
+                database_vault_url=vault,
                 database_owner_url=make_conninfo(app, user="shop_owner", password="owner"),  # noqa: S106 - made two lines above
                 database_signer_url=signer,
             )
@@ -318,6 +283,8 @@ def test_roles_sql_and_the_three_urls_of_the_operators_page_make_a_database_work
                 assert database.migrate() == []
                 with psycopg.connect(database.signer_conninfo) as signing:
                     assert signing.execute("SELECT count(leaf) FROM ledger.events").fetchone()
+            with open_house(settings, what="shop") as house:
+                assert house.vault.find("crm:nobody") is None
         finally:
             superuser.execute("DROP DATABASE shop WITH (FORCE)")
             superuser.execute("DROP ROLE shop_owner")
@@ -374,7 +341,7 @@ def test_a_data_folder_of_an_older_release_gets_its_new_roles(data_dir: Path) ->
         EmbeddedPostgres(data_dir) as server,
         psycopg.connect(server.superuser_conninfo(), autocommit=True) as superuser,
     ):
-        for role in (SIGNER, AUDITOR, APP, "rapport_vault"):
+        for role in (SIGNER, AUDITOR, APP, VAULT):
             superuser.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
     file = data_dir / "postgres" / "connection.json"
     facts = orjson.loads(file.read_bytes())
@@ -384,6 +351,6 @@ def test_a_data_folder_of_an_older_release_gets_its_new_roles(data_dir: Path) ->
         )
     )
     with EmbeddedPostgres(data_dir) as server:
-        for role in (OWNER, APP, SIGNER, AUDITOR):
+        for role in (OWNER, APP, VAULT, SIGNER, AUDITOR):
             with psycopg.connect(server.conninfo_of(role)) as connection:
                 assert connection.execute("SELECT current_user").fetchone() == (role,)

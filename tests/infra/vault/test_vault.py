@@ -175,11 +175,13 @@ def test_a_lost_master_key_is_told_and_not_replaced(pool: Pool, tmp_path: Path) 
     assert not path.exists()
 
 
-def test_another_databases_master_key_is_told(conninfo: str, pool: Pool, tmp_path: Path) -> None:
+def test_another_databases_master_key_is_told(
+    vault_conninfo: str, pool: Pool, tmp_path: Path
+) -> None:
     open_master(pool, tmp_path / "ours.key")
     MasterKeyFile.open(tmp_path / "theirs.key", create=True)
     with (
-        make_pool(conninfo, name="test") as other,
+        make_pool(vault_conninfo, name="test") as other,
         pytest.raises(MasterKeyWrong, match="not the one this database was sealed with"),
     ):
         open_master(other, tmp_path / "theirs.key")

@@ -42,7 +42,7 @@ def house(settings: Settings) -> Generator[House]:
 
 
 def database(conninfo: str) -> Database:
-    return Database(conninfo, owner_conninfo=conninfo, signer_conninfo=conninfo)
+    return Database(conninfo, conninfo, conninfo, conninfo)
 
 
 def test_a_platform_that_can_work_says_how_much_is_recorded(house: House) -> None:

@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def house(
-    request: pytest.FixtureRequest, conninfo: str, pool: Pool, tmp_path: Path
+    request: pytest.FixtureRequest, conninfo: str, vault_pool: Pool, tmp_path: Path
 ) -> Generator[House]:
     """Intake over a fresh database, with keys for the shop's emitter, a marketer and an admin.
 
     Its parameter, if a test gives one, is how many events may wait.
     """
-    master = open_master(pool, tmp_path / "master.key")
-    vault = Vault(pool, master)
+    master = open_master(vault_pool, tmp_path / "master.key")
+    vault = Vault(vault_pool, master)
     with (
         Ledger.open(conninfo) as ledger,
         CommandService(
             ledger=ledger,
             vault=vault,
-            pool=pool,
+            pool=vault_pool,
             master=master,
             catalog=catalog(),
             clock=lambda: NOW,
             max_waiting=getattr(request, "param", MAX_WAITING),
         ) as service,
-        TestClient(app := application(service, pool)) as client,
+        TestClient(app := application(service, vault_pool)) as client,
     ):
-        built = House(app, client, service, ledger, vault, pool, master)
+        built = House(app, client, service, ledger, vault, vault_pool, master)
         built.keys = {
             "emitter": built.key("emitter", "shop"),
             "admin": built.key("admin"),

@@ -78,11 +78,11 @@ def opened(house: House, stream: UUID, body: dict[str, Any], pointer: str) -> ob
     return open_value(sealed, key, Place.of(stream, body["source"], body["id"]), pointer)
 
 
-def test_no_personal_value_stands_open_in_any_table(house: House, conninfo: str) -> None:
+def test_no_personal_value_stands_open_in_any_table(house: House, owner_conninfo: str) -> None:
     answer = house.post([personal(), referral(), personal(id="c-2", time=EARLY)], BATCH)
     assert [r["status"] for r in answer.json()["results"]] == ["stored", "stored", "quarantined"]
 
-    stored = everything(conninfo)
+    stored = everything(owner_conninfo)
 
     assert b"c-2" in stored
     assert b"delivery" in stored

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def house(conninfo: str, pool: Pool, tmp_path: Path) -> Generator[House]:
+def house(conninfo: str, pool: Pool, vault_pool: Pool, tmp_path: Path) -> Generator[House]:
     """Projections over a fresh database whose clock stands at NOW."""
-    vault = Vault(pool, open_master(pool, tmp_path / "master.key"))
+    vault = Vault(vault_pool, open_master(vault_pool, tmp_path / "master.key"))
     app = FastAPI()
     problems.install(app)
     auth.install(app, Access(pool))

@@ -75,8 +75,9 @@ class Offices:
 
 
 @pytest.fixture
-def offices(conninfo: str, tmp_path: Path, office: Office) -> Iterator[Offices]:  # the key is there
-    opened = Offices(conninfo, tmp_path / "master.key")
+def offices(vault_conninfo: str, tmp_path: Path, office: Office) -> Iterator[Offices]:
+    # The office has made the key.
+    opened = Offices(vault_conninfo, tmp_path / "master.key")
     yield opened
     opened.close()
 

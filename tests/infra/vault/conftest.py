@@ -1,0 +1,16 @@
+"""The vault's tests work with the vault's own login."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from infra.plumbing.postgres.pool import Pool
+
+
+@pytest.fixture
+def pool(vault_pool: Pool) -> Pool:
+    """A pool that reaches keys and identifiers."""
+    return vault_pool
