@@ -93,7 +93,7 @@ def open_database(
 
 def _embedded(conninfo: Callable[[str], str], embedded: EmbeddedPostgres | None = None) -> Database:
     """The database of an embedded server, whoever runs it."""
-    return Database(*map(conninfo, (APP, VAULT, OWNER, SIGNER)), embedded)
+    return Database(conninfo(APP), conninfo(VAULT), conninfo(OWNER), conninfo(SIGNER), embedded)
 
 
 def running_server(data_dir: Path) -> Facts | None:
