@@ -16,7 +16,7 @@ import httpx2
 import psycopg
 import pytest
 
-from infra.plumbing.postgres.facts import APP, read_facts
+from infra.plumbing.postgres.facts import VAULT, read_facts
 from infra.plumbing.postgres.supervisor import CONNECTION_FILE, HOME
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ class Platform:
         assert facts is not None
         return facts
 
-    def database(self, role: str = APP) -> psycopg.Connection[Any]:
-        """A connection to it."""
-        return psycopg.connect(self.facts().conninfo(role), autocommit=True)
+    def database(self) -> psycopg.Connection[Any]:
+        """A connection to it, as the services that meet customers by name."""
+        return psycopg.connect(self.facts().conninfo(VAULT), autocommit=True)
 
     def kill_database(self) -> None:
         """kill -9 the embedded server, as a crash would."""

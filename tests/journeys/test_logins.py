@@ -53,7 +53,7 @@ def test_worker_and_notifier_log_in_as_one_who_reaches_no_key_name_or_certificat
     assert {name for name, role in found.items() if role == VAULT} == {"rapport rapport up vault"}
     assert {role for name, role in found.items() if "signer" in name} == {SIGNER}
     for role in theirs:
-        with platform.database(role) as connection:
+        with psycopg.connect(platform.facts().conninfo(role), autocommit=True) as connection:
             for statement in CLOSED:
                 with pytest.raises(errors.InsufficientPrivilege):
                     connection.execute(statement.encode())

@@ -53,7 +53,7 @@ def test_whoever_was_erased_since_the_backup_is_erased_before_the_platform_serve
     begun = platform.rapport("new-log", "--reason", "the disk was lost")
     assert begun.returncode == 0, begun.stderr
     platform.start()
-    with platform.database(VAULT) as connection:
+    with platform.database() as connection:
         keys = connection.execute("SELECT stream::text FROM vault.keys").fetchall()
         assert keys == [(bob,)], "at once: before the first request is taken"
         fenced = connection.execute("SELECT stream::text FROM vault.fences").fetchall()
