@@ -39,7 +39,8 @@ class Settings(BaseSettings):
     )
     database_vault_url: SecretStr | None = Field(
         default=None,
-        description="Connects to your own database for work with keys and identifiers. "
+        description="Connects to your own database for work with customers' keys, names or API "
+        "keys. "
         "Without it: the user in RAPPORT_DATABASE_URL.",
     )
     database_owner_url: SecretStr | None = Field(

@@ -28,7 +28,6 @@ def add_to(app: typer.Typer) -> None:
 def _connection(data_dir: Path | None, *, new: bool = False) -> Generator[Connection[Any]]:
     """A connection to the platform's database; only with `new` may there be none yet."""
     from infra.plumbing.postgres.database import open_database
-    from infra.plumbing.postgres.pool import make_pool
     from rapport.client import NotRunning
 
     settings = settings_for(data_dir)
@@ -36,10 +35,7 @@ def _connection(data_dir: Path | None, *, new: bool = False) -> Generator[Connec
         raise NotRunning(f"There is no platform in the folder {settings.data_dir}: check its name.")
     with open_database(settings, attach=True, what="rapport keys") as database:
         database.migrate()
-        with (
-            make_pool(database.conninfo, name="keys", max_size=1) as pool,
-            pool.connection() as connection,
-        ):
+        with database.vault_pool("keys") as pool, pool.connection() as connection:
             yield connection
 
 

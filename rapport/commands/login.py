@@ -21,13 +21,12 @@ def login(
     """Print a link that logs a browser in, once, within an hour."""
     from infra.plumbing.access import create_login_token
     from infra.plumbing.postgres.database import open_database
-    from infra.plumbing.postgres.pool import make_pool
 
     settings = settings_for(data_dir)
     url = endpoint_of(settings)
     with (
         open_database(settings, attach=True, what="rapport login") as database,
-        make_pool(database.conninfo, name="login", max_size=1) as pool,
+        database.vault_pool("login") as pool,
         pool.connection() as connection,
     ):
         typer.echo(f"{url}/login?token={create_login_token(connection, role)}")

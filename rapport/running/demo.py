@@ -77,17 +77,17 @@ class Demo:
                     return
 
     def _login(self) -> str:
-        with self.house.pool.connection() as connection:
+        with self.house.vault_pool.connection() as connection:
             return f"{self.url}/login?token={create_login_token(connection, 'admin')}"
 
     def _keys(self) -> dict[str, str]:
         """The demonstration's two keys, kept in the data folder, readable by its owner."""
         path = self.house.settings.data_dir / "secrets" / KEYS_FILE
-        access = Access(self.house.pool)
+        access = Access(self.house.vault_pool)
         known: dict[str, str] = orjson.loads(path.read_bytes()) if path.exists() else {}
         if known and all(access.verify(key) for key in known.values()):
             return known
-        with self.house.pool.connection() as connection:
+        with self.house.vault_pool.connection() as connection:
             keys = {
                 "emitter": create_key(connection, "emitter", EXAMPLE_SOURCE).key,
                 "marketer": create_key(connection, "marketer").key,

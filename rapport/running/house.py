@@ -7,10 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from psycopg.errors import InsufficientPrivilege
-
 from events.catalog import Catalog, catalog
-from infra.plumbing.errors import DatabaseRefused
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.ledger.proofs import Prover
 from infra.plumbing.ledger.started import refuse_another_log
@@ -28,15 +25,11 @@ if TYPE_CHECKING:
     from infra.plumbing.vault.master import Master
 
 CONNECTIONS = 16
-VAULT_CLOSED = (
-    "The database's user may not see keys and identifiers. Name rapport_vault in "
-    "RAPPORT_DATABASE_VAULT_URL; see `Your own PostgreSQL` in docs/operator.md."
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Hall:
-    """What every service stands on. From here nobody reaches a key or an identifier."""
+    """What every service stands on. From here nobody reaches a key or a name."""
 
     settings: Settings
     database: Database
@@ -47,7 +40,7 @@ class Hall:
 
 @dataclass(frozen=True, slots=True)
 class House(Hall):
-    """The whole house, for the services that meet customers by name."""
+    """The whole house, for the services that meet customers by name or let people in."""
 
     vault_pool: Pool
     master: Master
@@ -64,14 +57,9 @@ def open_house(settings: Settings, *, what: str, attach: bool = False) -> Genera
     """
     with (
         open_hall(settings, what=what, attach=attach) as hall,
-        make_pool(
-            hall.database.vault_conninfo, name=f"{what} vault", max_size=CONNECTIONS
-        ) as vault_pool,
+        hall.database.vault_pool(f"{what} vault", CONNECTIONS) as vault_pool,
     ):
-        try:
-            master = open_master(vault_pool, settings.master_key_path)
-        except InsufficientPrivilege:
-            raise DatabaseRefused(VAULT_CLOSED) from None
+        master = open_master(vault_pool, settings.master_key_path)
         yield House(
             hall.settings,
             hall.database,

@@ -90,7 +90,7 @@ def build_app(
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # asked at every request
     )
-    access = Access(house.pool)
+    access = Access(house.vault_pool)
     problems.install(app)
     auth.install(app, access)
     if command is not None:

@@ -96,9 +96,9 @@ def _keep_local_key(house: House) -> None:
     """An admin key in a file that only this user can read, made if there is no valid one."""
     path = local_key_path(house.settings)
     known = path.read_text().strip() if path.exists() else ""
-    if known and Access(house.pool).verify(known) is not None:
+    if known and Access(house.vault_pool).verify(known) is not None:
         return
-    with house.pool.connection() as connection:
+    with house.vault_pool.connection() as connection:
         key = create_key(connection, "admin").key
     write_private(path, key.encode())
 

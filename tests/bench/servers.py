@@ -102,7 +102,10 @@ class Server:
 def product(place: Place) -> Generator[Server]:
     """`rapport command` over a fresh database: the command service with its own loops."""
     with place.database(migrated=True) as database:
-        with make_pool(database.conninfo, name="bench") as pool, pool.connection() as connection:
+        with (
+            make_pool(database.vault_conninfo, name="bench") as pool,
+            pool.connection() as connection,
+        ):
             key = create_key(connection, "emitter").key
         words = [
             "-m",

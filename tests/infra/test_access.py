@@ -48,6 +48,12 @@ def test_every_action_has_roles_and_an_emitter_reads_nothing() -> None:
     assert all(Role.ADMIN in roles for roles in ACTIONS.values())
 
 
+@pytest.fixture
+def pool(vault_pool: Pool) -> Pool:
+    """Whoever lets people in works with the vault's login."""
+    return vault_pool
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_a_key_of_each_role_is_known_again(pool: Pool, role: Role) -> None:
     with pool.connection() as connection:

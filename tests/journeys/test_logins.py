@@ -19,6 +19,7 @@ CHILDREN = ("notifier", "projections", "signer")
 CLOSED = (
     "SELECT wrapped FROM vault.keys",
     "SELECT lookup, sealed FROM vault.identifiers",
+    "INSERT INTO access.keys (role) VALUES ('admin')",
     "INSERT INTO vault.fences (stream) VALUES (gen_random_uuid())",
     "DELETE FROM vault.fences",
     "INSERT INTO ops.privacy_steps VALUES (gen_random_uuid(), 1, 'fence', '{}')",

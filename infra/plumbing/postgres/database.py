@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from infra.plumbing.errors import DatabaseUnreachable
+from infra.plumbing.errors import DatabaseRefused, DatabaseUnreachable
 from infra.plumbing.postgres.facts import APP, OWNER, SIGNER, VAULT, read_facts
 from infra.plumbing.postgres.folder import holder, prepare
 from infra.plumbing.postgres.grants import grant
 from infra.plumbing.postgres.migrate import Migration, migrate
+from infra.plumbing.postgres.pool import make_pool
 from infra.plumbing.postgres.provision import refuse_unfit_server
 from infra.plumbing.postgres.supervisor import CONNECTION_FILE, HOME, EmbeddedPostgres
 
@@ -27,9 +28,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.plumbing.postgres.facts import Facts
+    from infra.plumbing.postgres.pool import Pool
     from infra.plumbing.settings import Settings
 
 ATTACH_SECONDS = 30.0
+VAULT_CLOSED = (
+    "The database's user may not see keys and identifiers. Name rapport_vault in "
+    "RAPPORT_DATABASE_VAULT_URL; see `Your own PostgreSQL` in docs/operator.md."
+)
 _STEP_SECONDS = 0.05
 
 
@@ -37,7 +43,7 @@ _STEP_SECONDS = 0.05
 class Database:
     """A reachable, durable database. `embedded` is the server we run ourselves, else None.
 
-    `conninfo` is for the work, `vault_conninfo` for work with keys and identifiers,
+    `conninfo` is for the work, `vault_conninfo` for work with customers' keys, names or API keys,
     `owner_conninfo` for migrations and retention alone, `signer_conninfo` for the signer. On a
     server of the user's they may be one and the same.
     """
@@ -47,6 +53,22 @@ class Database:
     owner_conninfo: str
     signer_conninfo: str
     embedded: EmbeddedPostgres | None = None
+
+    @contextmanager
+    def vault_pool(self, name: str, max_size: int = 1) -> Generator[Pool]:
+        """A pool for work with customers' keys, names or API keys, for the length of a `with`.
+
+        Raises:
+            DatabaseRefused: the user may not.
+            DatabaseUnreachable: no connection within 10 s.
+        """
+        with make_pool(self.vault_conninfo, name=name, max_size=max_size) as pool:
+            try:
+                with pool.connection() as connection:
+                    connection.execute("SELECT FROM vault.keys LIMIT 0")
+            except psycopg.errors.InsufficientPrivilege:
+                raise DatabaseRefused(VAULT_CLOSED) from None
+            yield pool
 
     def migrate(self) -> list[Migration]:
         """Bring it to the shape this program needs and give the roles what they may do.

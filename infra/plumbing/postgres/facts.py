@@ -27,7 +27,7 @@ OWNER = "rapport"
 APP = "rapport_app"
 """Does the work: may add to the ledger, and change nothing in it."""
 VAULT = "rapport_vault"
-"""Does the work that needs keys and identifiers."""
+"""Does the work that needs customers' keys, identifiers or API keys."""
 SIGNER = "rapport_signer"
 AUDITOR = "rapport_auditor"
 LOGINS = {

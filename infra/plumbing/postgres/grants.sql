@@ -2,11 +2,11 @@
 -- that the server has (roles.sql). A table that stands in no block can be reached by its owner alone.
 
 -- name: rapport_app
-GRANT USAGE ON SCHEMA access, ledger, notifier, ops, outbox, read, vault TO rapport_app;
+GRANT USAGE ON SCHEMA ledger, notifier, ops, outbox, read, vault TO rapport_app;
 -- The read models' tables are made and dropped by the projections.
 GRANT CREATE ON SCHEMA read TO rapport_app;
 GRANT SELECT, INSERT, UPDATE, DELETE
-    ON ALL TABLES IN SCHEMA access, notifier, outbox, read TO rapport_app;
+    ON ALL TABLES IN SCHEMA notifier, outbox, read TO rapport_app;
 -- An older release made them as the owner of the database.
 DO $$
 DECLARE
@@ -22,8 +22,10 @@ BEGIN
     END LOOP;
 END;
 $$;
--- Of the house's own books what every service needs; an older release gave it all of them.
-REVOKE ALL ON ALL TABLES IN SCHEMA ops FROM rapport_app;
+-- Of the house's own books what every service needs, and of API keys nothing: whoever makes one
+-- opens every door of HTTP. An older release gave it all of them.
+REVOKE ALL ON SCHEMA access FROM rapport_app;
+REVOKE ALL ON ALL TABLES IN SCHEMA access, ops FROM rapport_app;
 GRANT SELECT ON ops.migrations, ops.grants TO rapport_app;
 GRANT SELECT, INSERT, UPDATE ON ops.refolded TO rapport_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO rapport_app;
@@ -37,7 +39,8 @@ GRANT SELECT ON vault.fences TO rapport_app;
 -- name: rapport_vault
 -- Whoever meets customers by name. It is also a member of rapport_app (roles.sql), so that one
 -- transaction may reach both sides.
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vault TO rapport_vault;
+GRANT USAGE ON SCHEMA access TO rapport_vault;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA access, vault TO rapport_vault;
 REVOKE UPDATE ON vault.fences, vault.master FROM rapport_vault;
 REVOKE DELETE ON vault.master FROM rapport_vault;
 GRANT UPDATE (changes) ON vault.master TO rapport_vault;

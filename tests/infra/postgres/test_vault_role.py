@@ -32,6 +32,9 @@ EVERYTHING = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 READ = {"SELECT"}
 ADD = {"SELECT", "INSERT"}
 MATRIX: dict[str, dict[str, set[str]]] = {
+    "access.keys": {VAULT: EVERYTHING},
+    "access.login_tokens": {VAULT: EVERYTHING},
+    "access.sessions": {VAULT: EVERYTHING},
     "vault.keys": {VAULT: EVERYTHING},
     "vault.identifiers": {VAULT: EVERYTHING},
     "vault.suppressed": {VAULT: EVERYTHING},
@@ -65,16 +68,18 @@ FORBIDDEN = (
     "INSERT INTO ops.privacy_steps VALUES (gen_random_uuid(), 1, 'fence', '{}')",
     "DELETE FROM ops.privacy_steps",
     "SELECT ledger.forget_content_macs(gen_random_uuid())",
+    "INSERT INTO access.keys (role) VALUES ('admin')",
     "SET ROLE rapport_vault",
 )
 
 
-def test_each_role_may_do_to_the_tables_of_vault_and_ops_what_is_said_and_no_more(
+def test_each_role_may_do_to_the_tables_of_access_vault_and_ops_what_is_said_and_no_more(
     as_role: Callable[[str], psycopg.Connection[Any]],
 ) -> None:
     owner = as_role(OWNER)
     query = (
-        "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN ('vault', 'ops')"
+        "SELECT schemaname || '.' || tablename FROM pg_tables"
+        " WHERE schemaname IN ('access', 'vault', 'ops')"
     )
     tables = {table for (table,) in owner.execute(query)}
     assert tables == MATRIX.keys()
@@ -191,7 +196,8 @@ def test_a_folder_whose_application_was_in_the_vault_is_moved_over_at_its_next_s
             superuser.execute("ALTER ROLE rapport_vault NOLOGIN PASSWORD NULL")
         migrate(owner)
         with psycopg.connect(owner, autocommit=True) as before:
-            before.execute("GRANT ALL ON ALL TABLES IN SCHEMA ops TO rapport_app")
+            before.execute("GRANT USAGE ON SCHEMA access TO rapport_app")
+            before.execute("GRANT ALL ON ALL TABLES IN SCHEMA access, ops TO rapport_app")
             before.execute("GRANT EXECUTE ON FUNCTION ledger.forget_content_macs TO rapport_app")
         grant(owner)
         with open_house(load_settings(database_url=SecretStr(app), data_dir=data_dir), what="old"):

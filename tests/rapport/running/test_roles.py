@@ -145,7 +145,7 @@ def door(settings: Settings) -> Generator[Door]:
     with open_house(settings, what="pytest") as house, command_service(house) as command:
         app = build_app(house, command=command, projections=projection_service(house))
         with TestClient(app, base_url=ADDRESS, follow_redirects=False) as client:
-            yield Door(app, client, house.pool)
+            yield Door(app, client, house.vault_pool)
 
 
 def test_every_route_has_its_row_and_every_row_its_route(door: Door) -> None:

@@ -30,9 +30,9 @@ def house(conninfo: str, pool: Pool, vault_pool: Pool, tmp_path: Path) -> Genera
     vault = Vault(vault_pool, open_master(vault_pool, tmp_path / "master.key"))
     app = FastAPI()
     problems.install(app)
-    auth.install(app, Access(pool))
+    auth.install(app, Access(vault_pool))
     with Ledger.open(conninfo) as ledger, TestClient(app) as client:
         service = ProjectionService(ledger, pool, vault, catalog(), clock=lambda: NOW)
         service.prepare()
         app.include_router(build_router(service))
-        yield House(conninfo, ledger, pool, vault, service, client)
+        yield House(conninfo, ledger, vault_pool, vault, service, client)

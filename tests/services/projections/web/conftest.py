@@ -57,6 +57,12 @@ def answers() -> FakeAnswers:
 
 
 @pytest.fixture
+def pool(vault_pool: Pool) -> Pool:
+    """Whoever lets people in works with the vault's login."""
+    return vault_pool
+
+
+@pytest.fixture
 def site(answers: FakeAnswers, pool: Pool) -> Generator[Site]:
     """The pages over `answers`, on a loopback port."""
     with served(answers, pool) as running:

@@ -69,7 +69,7 @@ def client(settings: Settings) -> Generator[TestClient]:
     with open_house(settings, what="pages") as house, command_service(house) as command:
         service = projection_service(house)
         app = build_app(house, command=command, projections=service)
-        with house.pool.connection() as conn:
+        with house.vault_pool.connection() as conn:
             key = create_key(conn, "admin").key
             token = create_login_token(conn, "marketer")
         with TestClient(app, base_url=ADDRESS, follow_redirects=False) as asking, working(service):
