@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from services.projections.scoring import complaints, promises, rhythm
+from services.projections.scoring import complaints, orders, promises, rhythm
 from services.projections.scoring.complaints import NO_COMPLAINTS, Complaints
 from services.projections.scoring.decay import worth
 from services.projections.scoring.measures import MEASURES, holds, step_points
@@ -61,7 +61,7 @@ def step(state: HealthState, fact: Fact, policy: Policy) -> HealthState:
         state = _counted(state, rule_points(state, fact, policy), fact.occurred_at.timestamp())
     if kind in policy.thresholds_on:
         state = _noted(state, fact, policy)
-    if kind in rhythm.TYPES:
+    if kind in orders.TYPES:
         moved = rhythm.step(state.rhythm, fact)
         return state if moved is state.rhythm else HealthState(moved, *state[1:])
     if kind in complaints.TYPES:

@@ -21,6 +21,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.projections.scoring.money import Amount, amount_of, plain
+from services.projections.scoring.orders import KEPT_ORDERS, PURCHASE, RETURN, order_name
 from services.projections.scoring.times import DAY, day_of, instant
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from events.facts import Fact
     from services.projections.scoring.policy import Pace
 
-PURCHASE = "purchase.completed"
-RETURN = "purchase.returned"
-TYPES = frozenset({PURCHASE, RETURN})
-KEPT_ORDERS = 16
 DAYS_A_WEEK = 7
 NOTHING = Decimal(0)
 
@@ -90,9 +87,7 @@ def _bought(state: Rhythm, fact: Fact) -> Rhythm:
     at = fact.occurred_at.timestamp()
     day = day_of(at)
     paid = amount_of(fact.data.get("total"))
-    order_id = fact.data.get("order_id")
-    name = order_id if isinstance(order_id, str) else ""
-    orders = (*state.orders, Order(at, fact.event_id, name, paid))
+    orders = (*state.orders, Order(at, fact.event_id, order_name(fact), paid))
     if state.days == 0:
         spend = _added(state.spend, paid, on_first_day=True) if paid else state.spend
         return Rhythm(1, day, day, at, orders, spend)
@@ -124,10 +119,9 @@ def _added(spend: dict[str, Spend], paid: Amount, *, on_first_day: bool) -> dict
 
 def _returned(state: Rhythm, fact: Fact) -> Rhythm:
     back = amount_of(fact.data.get("total"))
-    order_id = fact.data.get("order_id")
     if back is None or state.days == 0:
         return state
-    index = _find(state.orders, order_id)
+    index = _find(state.orders, order_name(fact))
     if index is None:
         return _netted(state, back, on_first_day=state.days == 1)
     order = state.orders[index]
@@ -141,7 +135,7 @@ def _returned(state: Rhythm, fact: Fact) -> Rhythm:
     return _cancelled(netted, index)
 
 
-def _find(orders: Sequence[Order], order_id: object) -> int | None:
+def _find(orders: Sequence[Order], order_id: str) -> int | None:
     for index in range(len(orders) - 1, -1, -1):
         if orders[index].order_id == order_id and order_id:
             return index

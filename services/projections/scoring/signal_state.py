@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 
 import orjson
 
-from services.projections.scoring import complaints, promises, rhythm
+from services.projections.scoring import complaints, orders, promises, rhythm
 from services.projections.scoring.rhythm import NO_PURCHASES, Rhythm
 from services.projections.scoring.times import DAY, read_instant
 
@@ -192,7 +192,7 @@ def stepper(policy: Policy) -> Callable[[SignalState, Fact], SignalState]:
 def step(state: SignalState, fact: Fact, policy: Policy) -> SignalState:
     """Read one fact; one that says nothing about signals leaves the very same state."""
     kind = fact.type
-    if kind in rhythm.TYPES:
+    if kind in orders.TYPES:
         changed = _bought(state, fact, policy)
     elif kind in complaints.TYPES:
         changed = _complained(state, fact, policy)
@@ -220,7 +220,7 @@ def _bought(state: SignalState, fact: Fact, policy: Policy) -> SignalState:
     if moved[:4] != state.rhythm[:4]:
         told = max(told, fact.recorded_at.timestamp())
     eased = state.eased
-    if fact.type == rhythm.PURCHASE:
+    if fact.type == orders.PURCHASE:
         due = rhythm.due_seconds(state.rhythm, policy.pace)
         if due is not None and due <= at:
             state = _left_behind(state, _silence(state, policy), at)

@@ -6,6 +6,8 @@ Bounded: days older than `KEPT_DAYS` before the newest are dropped, and of more 
 
 Own spend of a category is the order's total if all items are of one category, else the sum of
 quantity times unit price. What came back without a category nets the only category there is.
+
+An order that came back wholly never was: neither what it gave nor what its returns took is left.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import orjson
 
 from events.errors import BadPeriod
 from events.periods import parse_period
+from services.projections.scoring import orders
 from services.projections.scoring.money import Amount, amount_of, exact, plain
 from services.projections.scoring.times import day_of
 
@@ -32,6 +35,9 @@ UNCATEGORISED = "uncategorised"
 LOOSE = ""
 """The category of what came back without one; it has no share of its own."""
 NOTHING = Decimal(0)
+CENT = Decimal("0.01")
+CENTS_BELOW = 24
+"""Powers of ten: a greater amount has no room for cents."""
 EPOCH = date(1970, 1, 1)
 
 Sums = dict[str, dict[int, Decimal]]
@@ -69,15 +75,28 @@ class Category(NamedTuple):
     ranking: Ranking | None
 
 
-class WalletState(NamedTuple):
-    """Evidence by category. `newest` is the newest day of any of it."""
+Given = dict[str, Category]
+"""Evidence by category."""
 
-    categories: dict[str, Category]
+
+class Order(NamedTuple):
+    """One order: how much of it is left, and what its facts give while it stands."""
+
+    account: orders.Account
+    given: Given
+
+
+class WalletState(NamedTuple):
+    """Evidence by category, and the newest orders. `newest` is the newest day of any evidence."""
+
+    categories: Given
     newest: int
+    orders: dict[str, Order]
 
 
 NO_EVIDENCE = Category({}, {}, {}, None, None)
-NO_WALLET = WalletState({}, 0)
+NO_WALLET = WalletState({}, 0, {})
+NO_ORDER = Order(orders.NEW, {})
 
 
 def step(state: WalletState, fact: Fact) -> WalletState:
@@ -87,17 +106,65 @@ def step(state: WalletState, fact: Fact) -> WalletState:
         return state
     day = day_of(fact.occurred_at.timestamp())
     found = reader(fact, day)
-    if not found:
+    kept = state.orders
+    name = orders.order_name(fact) if fact.type in orders.TYPES else ""
+    was = kept.get(name, NO_ORDER)
+    account = orders.entered(was.account, fact) if name else was.account
+    if account is was.account and not found:
         return state
-    categories = state.categories.copy()
-    for name, change in found.items():
-        categories[name] = _joined(categories.get(name), change)
+    if account is not was.account:
+        order, found = _ordered(was, account, found)
+        kept = {**kept, name: order}
+        if (gone := orders.oldest({each: kept[each].account for each in kept})) is not None:
+            del kept[gone]
     newest = max(state.newest, day)
-    if newest != state.newest or day <= newest - KEPT_DAYS:
-        categories = {name: _trimmed(each, newest) for name, each in categories.items()}
+    return WalletState(_evidence(state, found, newest), newest, kept)
+
+
+def _ordered(was: Order, account: orders.Account, found: Given) -> tuple[Order, Given]:
+    """The order as it is now, and what `found` changes about the evidence."""
+    given = _merged(was.given, found)
+    change = found
+    if orders.is_cancelled(account):
+        stood = not orders.is_cancelled(was.account)
+        change = {name: _opposite(each) for name, each in was.given.items()} if stood else {}
+    elif orders.is_cancelled(was.account):
+        change = given
+    if account.left is None:
+        given = {}
+    elif len(given) > KEPT_CATEGORIES:
+        given = {name: given[name] for name in sorted(given)[:KEPT_CATEGORIES]}
+    return Order(account, given), change
+
+
+def _merged(was: Given, new: Given) -> Given:
+    return {**was, **{name: _joined(was.get(name), each) for name, each in new.items()}}
+
+
+def _opposite(category: Category) -> Category:
+    """What takes away everything that `category` gave; orders give spend and counts alone."""
+    spend = {
+        currency: {day: -amount for day, amount in days.items()}
+        for currency, days in category.spend.items()
+    }
+    return NO_EVIDENCE._replace(
+        spend=spend, own={day: -count for day, count in category.own.items()}
+    )
+
+
+def _evidence(state: WalletState, change: Given, newest: int) -> Given:
+    """The state's evidence with `change`, without what is too old, too much, or nothing."""
+    merged = _merged(state.categories, change)
+    oldest = newest - KEPT_DAYS
+    read = merged if newest != state.newest else change
+    categories = merged.copy()
+    for name in read:
+        categories[name] = _trimmed(merged[name], oldest)
+        if categories[name] == NO_EVIDENCE:
+            del categories[name]
     if len(categories) > KEPT_CATEGORIES:
         categories = {name: categories[name] for name in sorted(categories)[:KEPT_CATEGORIES]}
-    return WalletState(categories, newest)
+    return categories
 
 
 def _joined(was: Category | None, new: Category) -> Category:
@@ -119,9 +186,16 @@ def _summed(was: Sums, new: Sums) -> Sums:
     for currency, days in new.items():
         kept = sums.get(currency, {}).copy()
         for day, amount in days.items():
-            kept[day] = kept.get(day, NOTHING) + amount
+            kept[day] = _tidy(kept.get(day, NOTHING) + amount)
         sums[currency] = kept
     return sums
+
+
+def _tidy(amount: Decimal) -> Decimal:
+    """The same amount with two places, or as many as it needs: alike, whatever it was made of."""
+    shortest = amount.normalize()
+    rounds_no_digit = amount.adjusted() < CENTS_BELOW and shortest == round(shortest, 2)
+    return shortest.quantize(CENT) if rounds_no_digit else shortest
 
 
 def _counted(was: dict[int, int], new: dict[int, int]) -> dict[int, int]:
@@ -139,19 +213,18 @@ def _newest(was: Any, new: Any) -> Any:
     return max(was, new, key=lambda said: (said.at, said.position))
 
 
-def _trimmed(category: Category, newest: int) -> Category:
-    """The category without what is too old; the very same if nothing is."""
-    oldest = newest - KEPT_DAYS
+def _trimmed(category: Category, oldest: int) -> Category:
+    """The category without what is older or nothing; the very same if all of it stays."""
     dated = (*category.spend.values(), category.own, category.outside)
-    if all(min(days) > oldest for days in dated if days):
+    if all(min(days) > oldest and all(days.values()) for days in dated if days):
         return category
     spend = {
-        currency: {day: amount for day, amount in days.items() if day > oldest}
+        currency: {day: amount for day, amount in days.items() if day > oldest and amount}
         for currency, days in category.spend.items()
     }
     return category._replace(
         spend={currency: days for currency, days in spend.items() if days},
-        own={day: count for day, count in category.own.items() if day > oldest},
+        own={day: count for day, count in category.own.items() if day > oldest and count},
         outside={day: count for day, count in category.outside.items() if day > oldest},
     )
 
@@ -177,7 +250,7 @@ def _on(day: int, amounts: Iterable[Amount], sign: int) -> Sums:
     sums: Sums = {}
     for value, currency in amounts:
         days = sums.setdefault(currency, {day: NOTHING})
-        days[day] += sign * value
+        days[day] = _tidy(days[day] + sign * value)
     return sums
 
 
@@ -260,10 +333,18 @@ READERS: Mapping[str, Callable[[Fact, int], dict[str, Category]]] = {
 
 def pack(state: WalletState) -> bytes:
     """The state as canonical bytes: equal states give equal bytes."""
-    packed = {name: _pack(each) for name, each in state.categories.items()}
+    kept = {
+        name: [orders.pack(each.account), _pack_all(each.given)]
+        for name, each in state.orders.items()
+    }
     return orjson.dumps(
-        [packed, state.newest], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+        [_pack_all(state.categories), state.newest, kept],
+        option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS,
     )
+
+
+def _pack_all(given: Given) -> dict[str, list[Any]]:
+    return {name: _pack(each) for name, each in given.items()}
 
 
 def _pack(category: Category) -> list[Any]:
@@ -282,8 +363,16 @@ def _pack(category: Category) -> list[Any]:
 
 def unpack(packed: bytes) -> WalletState:
     """The state that `pack` made these bytes of."""
-    categories, newest = orjson.loads(packed)
-    return WalletState({name: _unpack(each) for name, each in categories.items()}, newest)
+    categories, newest, kept = orjson.loads(packed)
+    known = {
+        name: Order(orders.unpack(account), _unpack_all(given))
+        for name, (account, given) in kept.items()
+    }
+    return WalletState(_unpack_all(categories), newest, known)
+
+
+def _unpack_all(given: dict[str, list[Any]]) -> Given:
+    return {name: _unpack(each) for name, each in given.items()}
 
 
 def _statement(at: float, position: int, *rest: Any) -> Statement:

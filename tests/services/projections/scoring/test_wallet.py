@@ -24,7 +24,9 @@ from services.projections.scoring.examples import (
     returned,
     told,
 )
+from services.projections.scoring.orders import KEPT_FACTS, KEPT_ORDERS
 from services.projections.scoring.policy_reader import load_policy
+from services.projections.scoring.times import day_of
 from services.projections.scoring.wallet import Share, allocation, observed_share, shares
 from services.projections.scoring.wallet_state import (
     KEPT_CATEGORIES,
@@ -198,7 +200,7 @@ def test_orders_of_two_categories_are_split_by_their_items() -> None:
         for name, each in state.categories.items()
     } == {
         "gifts": ["8.70"],
-        "toys": ["1.500"],
+        "toys": ["1.50"],
         "uncategorised": ["1.00"],
     }
 
@@ -229,6 +231,85 @@ def test_order_does_not_matter_to_the_last_byte(
 
     assert pack(shuffled) == pack(state)
     assert unpack(pack(state)) == state
+
+
+ORDERS = [
+    (type_, {"order_id": name, "total": money(amount), "items": items})
+    for type_, amounts in (
+        ("purchase.completed", ("5.00", "8.5")),
+        ("purchase.returned", ("5.00", "3.50", "8.50")),
+    )
+    for name in ("a", "b")
+    for amount in amounts
+    for items in ([], [{"category": "gifts"}], [{"category": "gifts"}, {"category": "toys"}])
+]
+OF_A_FEW_ORDERS = st.lists(
+    st.tuples(st.integers(0, 40000), st.sampled_from(ORDERS), st.just(0)), max_size=10
+)
+
+
+@given(OF_A_FEW_ORDERS, st.randoms(use_true_random=False))
+def test_whichever_of_purchase_and_return_is_read_first_the_same_is_left(
+    drawn: list[tuple[int, Template, int]], dice: Random
+) -> None:
+    facts = list(history(drawn, begin="2008-01-01"))
+    state = fold(step, NO_WALLET, facts)
+    dice.shuffle(facts)
+
+    assert pack(fold(step, NO_WALLET, facts)) == pack(state)
+    assert unpack(pack(state)) == state
+
+
+@given(OF_A_FEW_ORDERS, st.randoms(use_true_random=False))
+def test_an_order_wholly_returned_leaves_the_evidence_of_one_that_never_was(
+    drawn: list[tuple[int, Template, int]], dice: Random
+) -> None:
+    others = list(history(drawn, begin="2008-01-01"))
+    gone = [
+        bought("2008-02-01", "20.00", order="gone", category="toys"),
+        returned("2009-01-01", "12.00", order="gone"),
+        returned("2009-01-02", "8.00", order="gone"),
+    ]
+    facts = [*others, *gone]
+    dice.shuffle(facts)
+    without = fold(step, NO_WALLET, others)
+
+    if without.newest >= day_of(gone[-1].occurred_at.timestamp()):
+        assert fold(step, NO_WALLET, facts).categories == without.categories
+
+
+def test_a_return_that_says_no_price_of_its_lines_cancels_too() -> None:
+    items = [{"sku": "a", "quantity": 1, "category": name} for name in ("gifts", "toys")]
+    order = {"order_id": "o", "total": money("11.00"), "items": items}
+    state = fold(
+        step,
+        NO_WALLET,
+        told(
+            fact("2011-01-05", "purchase.completed", order),
+            fact("2011-01-06", "purchase.returned", order),
+        ),
+    )
+
+    assert state.categories == {}
+
+
+def test_of_many_orders_the_newest_can_still_be_cancelled() -> None:
+    many = [bought(f"2011-01-{day:02}", order=f"o{day}") for day in range(1, KEPT_ORDERS + 5)]
+    state = fold(step, NO_WALLET, told(*many))
+    newest = step(state, returned("2011-02-01", "20.00", order=f"o{KEPT_ORDERS + 4}"))
+    forgotten = step(state, returned("2011-02-01", "20.00", order="o1"))
+
+    assert len(state.orders) == len(forgotten.orders) == KEPT_ORDERS
+    assert sum(newest.categories["gifts"].own.values()) == len(many) - 1
+    assert sum(forgotten.categories["gifts"].own.values()) == len(many)
+
+
+def test_an_order_of_endless_facts_is_bounded_and_stands() -> None:
+    parts = [bought(f"2011-01-{day:02}", order="o") for day in range(1, KEPT_FACTS + 5)]
+    state = fold(step, NO_WALLET, told(*parts, returned("2011-02-01", "9999.00", order="o")))
+
+    assert state.orders["o"].given == {}
+    assert sum(state.categories["gifts"].own.values()) == len(parts)
 
 
 @given(HISTORIES)
