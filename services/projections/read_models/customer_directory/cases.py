@@ -20,6 +20,7 @@ def look(state: Entry, _when: str) -> dict[str, Any]:
         "seen": " to ".join(
             format_time(moment)[:10] for moment in (state.first_seen, state.last_seen) if moment
         ),
+        "last_purchase": state.last_purchase and format_time(state.last_purchase)[:10],
         "last_contact": state.last_contact and format_time(state.last_contact)[:10],
         "spend": spend and f"{spend[1]} {spend[0]}",
     }
@@ -30,7 +31,14 @@ CASES = (
         "Nobody was never seen.",
         (),
         "2011-06-01",
-        {"events": 0, "purchases": 0, "seen": "", "last_contact": None, "spend": None},
+        {
+            "events": 0,
+            "purchases": 0,
+            "seen": "",
+            "last_purchase": None,
+            "last_contact": None,
+            "spend": None,
+        },
     ),
     Case(
         "Purchases in any order: first, last, and spend net of returns.",
@@ -44,8 +52,26 @@ CASES = (
             "events": 3,
             "purchases": 2,
             "seen": "2011-01-01 to 2011-03-05",
+            "last_purchase": "2011-03-01",
             "last_contact": None,
             "spend": "70.00 GBP",
+        },
+    ),
+    Case(
+        "An order wholly returned is no purchase, though its return is read first.",
+        told(
+            returned("2011-03-05", "60.00", order="b"),
+            bought("2011-01-01", "30.00"),
+            bought("2011-03-01", "60.00", order="b"),
+        ),
+        "2011-06-01",
+        {
+            "events": 3,
+            "purchases": 1,
+            "seen": "2011-01-01 to 2011-03-05",
+            "last_purchase": "2011-01-01",
+            "last_contact": None,
+            "spend": "30.00 GBP",
         },
     ),
     Case(
@@ -56,6 +82,7 @@ CASES = (
             "events": 2,
             "purchases": 2,
             "seen": "2011-01-01 to 2011-01-02",
+            "last_purchase": "2011-01-02",
             "last_contact": None,
             "spend": "31.00 EUR",
         },
@@ -74,6 +101,7 @@ CASES = (
             "events": 5,
             "purchases": 0,
             "seen": "2011-01-01 to 2011-01-03",
+            "last_purchase": None,
             "last_contact": "2011-01-03",
             "spend": None,
         },

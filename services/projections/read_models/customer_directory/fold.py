@@ -1,6 +1,7 @@
 """Who is there, since when, and how much has happened? Nothing here does I/O.
 
-Order does not matter: counts, sums, firsts and lasts.
+Order does not matter: counts, sums, firsts and lasts. An order that came back wholly is no
+purchase; of the newest orders is kept what that takes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from services.projections.read_model import StateModel
+from services.projections.scoring import orders
 from services.projections.scoring.money import amount_of, plain
+from services.projections.scoring.orders import PURCHASE, RETURN
+from services.projections.scoring.times import instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +34,7 @@ OUR_CONTACTS = frozenset(
     }
 )
 """What counts as something we did towards the customer."""
-PURCHASE = "purchase.completed"
-SIGN = {PURCHASE: 1, "purchase.returned": -1}
+SIGN = {PURCHASE: 1, RETURN: -1}
 NOTHING = Decimal(0)
 SYSTEM = frozenset(
     {
@@ -46,16 +49,29 @@ SYSTEM = frozenset(
 
 
 class Entry(NamedTuple):
-    """One customer in the directory. Times are event times; `spend` is net, by currency."""
+    """One customer in the directory. Times are event times; `spend` is net, by currency.
+
+    `older_purchase` is the newest of the purchases whose order is not among the kept `orders`.
+    """
 
     events: int
     simulated: int
     purchases: int
     first_seen: datetime | None
     last_seen: datetime | None
-    last_purchase: datetime | None
+    older_purchase: datetime | None
     last_contact: datetime | None
     spend: Mapping[str, Decimal]
+    orders: orders.Accounts
+
+    @property
+    def last_purchase(self) -> datetime | None:
+        """When something was last bought that did not come back."""
+        last = max(
+            (each.last or 0.0 for each in self.orders.values() if orders.standing(each)),
+            default=None,
+        )
+        return self.older_purchase if last is None else _later(self.older_purchase, instant(last))
 
     @property
     def main_spend(self) -> tuple[str, Decimal] | None:
@@ -65,7 +81,7 @@ class Entry(NamedTuple):
         return min(self.spend.items(), key=lambda item: (-item[1], item[0]))
 
 
-NOBODY = Entry(0, 0, 0, None, None, None, None, {})
+NOBODY = Entry(0, 0, 0, None, None, None, None, {}, {})
 
 
 def step(state: Entry, fact: Fact) -> Entry:
@@ -73,17 +89,45 @@ def step(state: Entry, fact: Fact) -> Entry:
     kind = fact.type
     at = fact.occurred_at
     ours = kind in SYSTEM
-    bought = kind == PURCHASE
+    purchases, older, kept = _counted(state, fact) if kind in SIGN else _purchases(state)
     return Entry(
         state.events + 1,
         state.simulated + fact.simulated,
-        state.purchases + bought,
+        purchases,
         state.first_seen if ours else _earlier(state.first_seen, at),
         state.last_seen if ours else _later(state.last_seen, at),
-        _later(state.last_purchase, at) if bought else state.last_purchase,
+        older,
         _later(state.last_contact, at) if _is_our_contact(fact) else state.last_contact,
         _traded(state.spend, fact, SIGN[kind]) if kind in SIGN else state.spend,
+        kept,
     )
+
+
+Purchases = tuple[int, "datetime | None", orders.Accounts]
+"""How many count, the newest of a forgotten order, and the kept orders."""
+
+
+def _purchases(state: Entry) -> Purchases:
+    return state.purchases, state.older_purchase, state.orders
+
+
+def _counted(state: Entry, fact: Fact) -> Purchases:
+    name = orders.order_name(fact)
+    if not name:
+        if fact.type == RETURN:
+            return _purchases(state)
+        return state.purchases + 1, _later(state.older_purchase, fact.occurred_at), state.orders
+    was = state.orders.get(name, orders.NEW)
+    now = orders.entered(was, fact)
+    if now is was:
+        return _purchases(state)
+    kept = {**state.orders, name: now}
+    older = state.older_purchase
+    if (gone := orders.oldest(kept)) is not None:
+        forgotten = kept.pop(gone)
+        if forgotten.last is not None and orders.standing(forgotten):
+            older = _later(older, instant(forgotten.last))
+    return state.purchases + orders.standing(now) - orders.standing(was), older, kept
 
 
 def _is_our_contact(fact: Fact) -> bool:
@@ -115,15 +159,17 @@ def _later(known: datetime | None, at: datetime) -> datetime:
 def pack(state: Entry) -> bytes:
     """The state as sorted JSON: equal states give equal bytes."""
     spend = {currency: plain(amount) for currency, amount in state.spend.items()}
-    return orjson.dumps([*state[:-1], spend], option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+    kept = {name: orders.pack(each) for name, each in state.orders.items()}
+    return orjson.dumps([*state[:-2], spend, kept], option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
 
 
 def unpack(packed: bytes) -> Entry:
     """What `pack` packed."""
-    events, simulated, purchases, *times, spend = orjson.loads(packed)
-    first, last, purchase, contact = (time and datetime.fromisoformat(time) for time in times)
+    events, simulated, purchases, *times, spend, kept = orjson.loads(packed)
+    first, last, older, contact = (time and datetime.fromisoformat(time) for time in times)
     amounts = {currency: Decimal(amount) for currency, amount in spend.items()}
-    return Entry(events, simulated, purchases, first, last, purchase, contact, amounts)
+    known = {name: orders.unpack(each) for name, each in kept.items()}
+    return Entry(events, simulated, purchases, first, last, older, contact, amounts, known)
 
 
 def read_model() -> StateModel[Entry]:
