@@ -63,6 +63,16 @@ class Promise(NamedTuple):
     simulated: bool
 
 
+class FellBack(NamedTuple):
+    """An order came back wholly, and nobody could know before: the silence is long from `since`.
+
+    `event_id` names the return that made it count from an earlier purchase, empty if none did.
+    """
+
+    since: float
+    event_id: str
+
+
 class Open(NamedTuple):
     """A signal that was raised and not cleared."""
 
@@ -80,7 +90,7 @@ class Missed:
 
 
 class SignalState(NamedTuple):
-    """What is known. `done`: cleared signals, newest last.
+    """What is known. `done`: cleared signals, newest last. `fell_back`: since the last purchase.
 
     `told` is when the fact that last moved the silence was recorded, `eased` when a kind last got
     better.
@@ -96,6 +106,7 @@ class SignalState(NamedTuple):
     eased: dict[str, float]
     missed: dict[str, Missed]
     done: tuple[str, ...]
+    fell_back: FellBack | None
 
 
 class Candidate(NamedTuple):
@@ -126,6 +137,7 @@ NO_SIGNALS = SignalState(
     eased={},
     missed={},
     done=(),
+    fell_back=None,
 )
 
 
@@ -152,15 +164,20 @@ def _silence(state: SignalState, policy: Policy) -> Candidate | None:
     gap = rhythm.expected_gap(state.rhythm, policy.pace)
     low = state.rhythm.last_at + policy.signals.silence_clear_factor * gap * DAY
     last = rhythm.last_event(state.rhythm)
+    anchor, events = rhythm.anchor(state.rhythm), () if last is None else (last,)
+    if state.fell_back is not None:
+        due = max(due, state.fell_back.since)
+        if back := state.fell_back.event_id:
+            anchor, events = f"{anchor}/{back}", (*events, back)
     return Candidate(
         kind=SILENCE,
         key="",
-        anchor=rhythm.anchor(state.rhythm),
+        anchor=anchor,
         due=due,
         holds_from=min(low, due),
         ends=inf,
         told=state.told,
-        events=() if last is None else (last,),
+        events=events,
         simulated=state.simulated,
     )
 
@@ -216,17 +233,19 @@ def _bought(state: SignalState, fact: Fact, policy: Policy) -> SignalState:
     if moved is state.rhythm:
         return state
     at = fact.occurred_at.timestamp()
-    told = state.told
+    silent = _silence(state, policy)
     if moved[:4] != state.rhythm[:4]:
-        told = max(told, fact.recorded_at.timestamp())
-    eased = state.eased
+        state = state._replace(told=max(state.told, fact.recorded_at.timestamp()))
+        if fact.type == orders.RETURN:
+            since = at if silent is None else min(at, silent.due)
+            name = state.fell_back.event_id if state.fell_back is not None else ""
+            name = fact.event_id if moved.last_at < state.rhythm.last_at else name
+            state = state._replace(fell_back=FellBack(since, name))
     if fact.type == orders.PURCHASE:
-        due = rhythm.due_seconds(state.rhythm, policy.pace)
-        if due is not None and due <= at:
-            state = _left_behind(state, _silence(state, policy), at)
-        eased = {**eased, SILENCE: max(at, eased.get(SILENCE, at))}
-    simulated = state.simulated or fact.simulated
-    return SignalState(state.stream, moved, told, simulated, *state[4:7], eased, *state[8:])
+        state = _left_behind(state, silent, at)
+        eased = {**state.eased, SILENCE: max(at, state.eased.get(SILENCE, at))}
+        state = state._replace(eased=eased, fell_back=None)
+    return state._replace(rhythm=moved, simulated=state.simulated or fact.simulated)
 
 
 def _left_behind(state: SignalState, candidate: Candidate | None, at: float) -> SignalState:
@@ -341,6 +360,7 @@ def pack(state: SignalState) -> bytes:
             state.eased,
             {kind: [each.count, each.last] for kind, each in state.missed.items()},
             state.done,
+            None if state.fell_back is None else list(state.fell_back),
         ],
         option=orjson.OPT_SORT_KEYS,
     )
@@ -349,7 +369,8 @@ def pack(state: SignalState) -> bytes:
 def unpack(packed: bytes) -> SignalState:
     """The state that `pack` made these bytes of."""
     values: list[Any] = orjson.loads(packed)
-    stream, rhythm_, told, simulated, complaints_, promises_, open_, eased, missed, done = values
+    stream, rhythm_, told, simulated, complaints_, promises_, *signals = values
+    open_, eased, missed, done, fell_back = signals
     return SignalState(
         stream,
         rhythm.unpack(rhythm_),
@@ -364,4 +385,5 @@ def unpack(packed: bytes) -> SignalState:
         eased,
         {kind: Missed(*each) for kind, each in missed.items()},
         tuple(done),
+        None if fell_back is None else FellBack(*fell_back),
     )

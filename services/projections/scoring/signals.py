@@ -130,7 +130,7 @@ def signals(state: SignalState, as_of: datetime, policy: Policy | None = None) -
     found: list[Signal] = []
     known = _pending(state, policy)
     for kind, held in state.open.items():
-        mine = (each for each in known if signal_id(state, each) == held.signal_id)
+        mine = (each for each in known if _is_of(state, each, held))
         found.append(_raised(state, kind, held, next(mine, None), policy))
     for kind in KINDS:
         crossed = [each for each in known if each.kind == kind and each.due <= now < each.ends]
@@ -138,6 +138,13 @@ def signals(state: SignalState, as_of: datetime, policy: Policy | None = None) -
             first = min(crossed, key=lambda each: (each.due, each.anchor))
             found.append(_unraised(state, first, policy))
     return sorted(found, key=lambda signal: (signal.due_at, signal.kind))
+
+
+def _is_of(state: SignalState, candidate: Candidate, held: Open) -> bool:
+    """True if the candidate is why `held` is open: it raised it, or its purchases came back."""
+    if candidate.kind == SILENCE and state.fell_back is not None:
+        return state.open.get(SILENCE) == held
+    return signal_id(state, candidate) == held.signal_id
 
 
 def missed(state: SignalState) -> dict[str, Missed]:

@@ -13,6 +13,7 @@ from services.projections.scoring.examples import (
     moment,
     promised,
     resolved,
+    returned,
     told,
 )
 
@@ -41,6 +42,13 @@ QUIET: dict[str, Any] = {"open": {}, "timers": {}, "proposed": [], "missed": {}}
 MONTHLY = (bought("2011-01-01"), bought("2011-01-31"), bought("2011-03-02"))
 LONG_AGO = tuple(
     bought(at, recorded="2026-11-01") for at in ("2011-01-01", "2011-01-31", "2011-03-02")
+)
+
+BACK_AGAIN = (
+    *MONTHLY,
+    fact("2011-07-20", "churn_signal.raised", {"signal_id": "s", "kind": "silence"}),
+    bought("2011-08-01", "20.00", order="back"),
+    fact("2011-08-01", "churn_signal.cleared", {"signal_id": "s", "kind": "silence"}),
 )
 
 CASES = (
@@ -86,6 +94,23 @@ CASES = (
         told(*LONG_AGO, bought("2011-09-01", recorded="2026-11-01")),
         "2011-09-01",
         {**QUIET, "missed": {"silence": 1}},
+    ),
+    Case(
+        "Silent, bought, no longer silent: the next silence is months away.",
+        told(*BACK_AGAIN),
+        "2011-08-10",
+        {**QUIET, "timers": {"silence": "2012-03-07T00:00"}},
+    ),
+    Case(
+        "That very purchase came back wholly: silent since the one before, from now on.",
+        told(*BACK_AGAIN, returned("2011-08-09", "20.00", order="back")),
+        "2011-08-10",
+        {
+            "open": {"silence": "due"},
+            "timers": {"silence": "2011-08-09T00:00"},
+            "proposed": [("churn_signal.raised", "silence")],
+            "missed": {},
+        },
     ),
     Case(
         "A high complaint has a day; a low one five.",
