@@ -15,6 +15,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import orjson
 import psycopg
 import pytest
 from psycopg import sql
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 CHILD = Path(__file__).parent / "child.py"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PATIENCE_SECONDS = 60
+SENT_BACK = 0.12
+"""Of how many events one is the return of a whole order bought lately."""
 
 
 def history(events: int, customers: int, seed: int) -> list[NewEvent]:
@@ -43,11 +46,21 @@ def history(events: int, customers: int, seed: int) -> list[NewEvent]:
         one = dice.randrange(events)
         days.insert(min(one + dice.randrange(60), events - 1), days.pop(one))
     told: list[NewEvent] = []
+    bought: list[NewEvent] = []
     for number, day in enumerate(days):
-        who = dice.choice(people)
         at = f"{datetime(2024, 3, 1, tzinfo=UTC) + timedelta(days=day):%Y-%m-%dT%H:%M:%S}"
-        told.append(_event(dice, who, at, f"e-{number}"))
+        if bought and dice.random() < SENT_BACK:
+            told.append(_sent_back(bought.pop(dice.randrange(len(bought))), at, f"e-{number}"))
+            continue
+        told.append(_event(dice, dice.choice(people), at, f"e-{number}"))
+        bought = [*bought, told[-1]][-30:] if told[-1].type == "purchase.completed" else bought
     return told
+
+
+def _sent_back(order: NewEvent, at: str, name: str) -> NewEvent:
+    """The whole order came back."""
+    data = orjson.loads(order.body)["data"]
+    return new_event(order.stream, "purchase.returned", at, data, event_id=name)
 
 
 def _event(dice: random.Random, who: UUID, at: str, name: str) -> NewEvent:

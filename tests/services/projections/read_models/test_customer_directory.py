@@ -67,7 +67,7 @@ def test_whatever_is_read_first_the_same_is_left(
     assert unpack(pack(state)) == state
 
 
-def test_a_part_returned_another_currency_and_an_unknown_order_cancel_nothing() -> None:
+def test_a_part_another_currency_an_unknown_order_and_a_free_one_cancel_nothing() -> None:
     state = fold(
         step,
         NOBODY,
@@ -77,11 +77,12 @@ def test_a_part_returned_another_currency_and_an_unknown_order_cancel_nothing() 
             returned("2011-02-01", "4.99", order="a"),
             returned("2011-02-01", "5.00", order="b"),
             returned("2011-02-01", "5.00", order="other"),
+            bought("2011-01-03", "0.00", order="free"),
         ),
     )
 
-    assert state.purchases == 2
-    assert state.last_purchase == moment("2011-01-02")
+    assert state.purchases == 3
+    assert state.last_purchase == moment("2011-01-03")
 
 
 def test_what_is_kept_of_orders_is_bounded_and_forgets_no_purchase() -> None:

@@ -425,8 +425,8 @@ def test_an_older_order_that_comes_back_does_not_undo_a_clearing_by_hand() -> No
     buyer = (bought("2010-12-01", order="old"), *MONTHLY)
     raised = recorded(only(folded(*buyer), "2011-12-01"))
     data = {"signal_id": raised.data["signal_id"], "kind": "silence", "reason": "called"}
-    by_hand = fact("2011-08-02", "churn_signal.cleared", data)
-    state = folded(*buyer, raised, by_hand, returned("2011-08-03", "20.00", order="old"))
+    by_hand = fact("2011-07-22", "churn_signal.cleared", data)
+    state = folded(*buyer, raised, by_hand, returned("2011-07-24", "20.00", order="old"))
 
     assert state.rhythm.days == 3
     assert signals.proposals(state, moment("2012-01-01")) == []
@@ -439,3 +439,18 @@ def test_a_first_order_that_comes_back_makes_no_silence_long_before_it_did() -> 
 
     assert signals.timers(folded(*buyer))["silence"] > moment("2011-09-15")
     assert only(state, "2011-09-15").occurred_at == moment("2011-09-15")
+
+
+def test_a_return_years_after_a_silence_that_was_missed_alarms_nobody() -> None:
+    long_ago = [bought(f"2011-0{month}-01", recorded="2026-01-01") for month in (1, 2, 3, 4)]
+    back = returned("2026-02-01", "20.00", order="order-2011-04-01")
+
+    assert signals.timers(folded(*long_ago, back)) == {}
+    assert signals.proposals(folded(*long_ago, back), moment("2027-01-01")) == []
+
+
+def test_once_bought_again_the_old_return_is_no_reason_any_more() -> None:
+    last = bought("2011-09-01")
+    later = folded(*bought_again(), sent_back("2011-08-09"), last)
+
+    assert only(later, "2013-01-01").data["contributing"] == [last.event_id]
