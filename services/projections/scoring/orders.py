@@ -4,6 +4,8 @@ An order that came back wholly, in its own currency, never was. Its number is al
 purchase to its returns, and either may be read first. Of each number is kept what was bought
 minus what came back; the newest `KEPT_ORDERS` numbers are kept. A return of an older order, of an
 unknown one, or of one whose amount nobody said cancels nothing.
+
+A state holds its orders packed: one fact concerns one order, and the others need no reading.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from services.projections.scoring.money import amount_of, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from events.facts import Fact
 
@@ -30,22 +32,33 @@ Left = dict[str, Decimal]
 """Currency -> what was bought minus what came back."""
 
 
+Packed = list[Any]
+"""An account as plain values, `seen` first; what a model adds of its own comes after them."""
+
+
 class Account(NamedTuple):
     """What is known of one order. `left` is None if it can no longer be told.
 
-    `seen` is the newest instant of any of its `facts`, `last` that of its purchases.
+    `seen` is the newest instant of any of its `facts`, `last` that of its purchases; of these
+    `standing` count: all, or none if everything came back.
     """
 
     seen: float
+    standing: int
+    last: float | None
     facts: int
     purchases: int
-    last: float | None
     came_back: bool
     left: Left | None
 
+    @property
+    def is_cancelled(self) -> bool:
+        """True if all that was bought under this number came back."""
+        return self.purchases > self.standing
 
-Accounts = dict[str, Account]
-NEW = Account(float("-inf"), 0, 0, None, came_back=False, left={})
+
+NEW = Account(float("-inf"), 0, None, 0, 0, came_back=False, left={})
+FIELDS = len(NEW)
 
 
 def order_name(fact: Fact) -> str:
@@ -73,29 +86,29 @@ def entered(account: Account, fact: Fact) -> Account:
         left = {**left, money.currency: left.get(money.currency, NOTHING) + value}
     purchases = account.purchases + (not back)
     came_back = account.came_back or back
-    return Account(max(at, account.seen), facts, purchases, last, came_back, left)
+    standing = 0 if came_back and _is_nothing(left) else purchases
+    seen = max(at, account.seen)
+    return Account(seen, standing, last, facts, purchases, came_back, left)
 
 
-def is_cancelled(account: Account) -> bool:
-    """True if all that was bought under this number came back."""
-    if not account.purchases or not account.came_back or account.left is None:
-        return False
-    return all(value <= 0 for value in account.left.values())
+def _is_nothing(left: Left | None) -> bool:
+    return left is not None and all(value <= 0 for value in left.values())
 
 
-def standing(account: Account) -> int:
-    """How many purchases of this order count."""
-    return 0 if is_cancelled(account) else account.purchases
+def last_standing(packed: Iterable[Packed]) -> float | None:
+    """The instant of the newest purchase that counts."""
+    return max((last for _, standing, last, *_ in packed if standing), default=None)
 
 
-def oldest(accounts: Mapping[str, Account]) -> str | None:
-    """The number to forget; None while there is room for all."""
-    if len(accounts) <= KEPT_ORDERS:
-        return None
-    return min(accounts, key=lambda name: (accounts[name].seen, name))
+def kept(packed: Mapping[str, Packed], name: str, order: Packed) -> dict[str, Packed]:
+    """The orders with this one; one too many goes, the one of which nothing was heard longest."""
+    orders = {**packed, name: order}
+    if len(orders) > KEPT_ORDERS:
+        del orders[min((values[0], each) for each, values in orders.items())[1]]
+    return orders
 
 
-def pack(account: Account) -> list[Any]:
+def pack(account: Account) -> Packed:
     """Plain values of the account; equal accounts give equal values."""
     if account.left is None:
         return [*account[:-1], None]
@@ -103,9 +116,11 @@ def pack(account: Account) -> list[Any]:
     return [*account[:-1], left]
 
 
-def unpack(values: Sequence[Any]) -> Account:
-    """The account that `pack` gave these values for."""
-    *rest, left = values
+def unpack(packed: Packed | None) -> Account:
+    """The account that `pack` gave these values for; a new one of nothing."""
+    if packed is None:
+        return NEW
+    *rest, left = packed[:FIELDS]
     if left is None:
         return Account(*rest, left=None)
     return Account(*rest, left={currency: Decimal(value) for currency, value in left.items()})

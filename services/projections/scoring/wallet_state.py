@@ -79,24 +79,19 @@ Given = dict[str, Category]
 """Evidence by category."""
 
 
-class Order(NamedTuple):
-    """One order: how much of it is left, and what its facts give while it stands."""
-
-    account: orders.Account
-    given: Given
-
-
 class WalletState(NamedTuple):
-    """Evidence by category, and the newest orders. `newest` is the newest day of any evidence."""
+    """Evidence by category. `newest` is the newest day of any of it.
+
+    `orders`: the newest, each with what its facts give while it stands.
+    """
 
     categories: Given
     newest: int
-    orders: dict[str, Order]
+    orders: dict[str, orders.Packed]
 
 
 NO_EVIDENCE = Category({}, {}, {}, None, None)
 NO_WALLET = WalletState({}, 0, {})
-NO_ORDER = Order(orders.NEW, {})
 
 
 def step(state: WalletState, fact: Fact) -> WalletState:
@@ -108,33 +103,39 @@ def step(state: WalletState, fact: Fact) -> WalletState:
     found = reader(fact, day)
     kept = state.orders
     name = orders.order_name(fact) if fact.type in orders.TYPES else ""
-    was = kept.get(name, NO_ORDER)
-    account = orders.entered(was.account, fact) if name else was.account
-    if account is was.account and not found:
+    if name:
+        packed = kept.get(name)
+        was = orders.unpack(packed)
+        account = orders.entered(was, fact)
+        if account is not was:
+            given, found = _ordered(was, account, _given(packed), found)
+            kept = orders.kept(kept, name, [*orders.pack(account), _pack_all(given)])
+    if kept is state.orders and not found:
         return state
-    if account is not was.account:
-        order, found = _ordered(was, account, found)
-        kept = {**kept, name: order}
-        if (gone := orders.oldest({each: kept[each].account for each in kept})) is not None:
-            del kept[gone]
     newest = max(state.newest, day)
     return WalletState(_evidence(state, found, newest), newest, kept)
 
 
-def _ordered(was: Order, account: orders.Account, found: Given) -> tuple[Order, Given]:
-    """The order as it is now, and what `found` changes about the evidence."""
-    given = _merged(was.given, found)
+def _given(packed: orders.Packed | None) -> Given:
+    return {} if packed is None else _unpack_all(packed[orders.FIELDS])
+
+
+def _ordered(
+    was: orders.Account, now: orders.Account, gave: Given, found: Given
+) -> tuple[Given, Given]:
+    """What the order gives while it stands, and what `found` changes about the evidence."""
+    given = _merged(gave, found)
     change = found
-    if orders.is_cancelled(account):
-        stood = not orders.is_cancelled(was.account)
-        change = {name: _opposite(each) for name, each in was.given.items()} if stood else {}
-    elif orders.is_cancelled(was.account):
+    if now.is_cancelled:
+        stood = {} if was.is_cancelled else gave
+        change = {name: _opposite(each) for name, each in stood.items()}
+    elif was.is_cancelled:
         change = given
-    if account.left is None:
+    if now.left is None:
         given = {}
     elif len(given) > KEPT_CATEGORIES:
         given = {name: given[name] for name in sorted(given)[:KEPT_CATEGORIES]}
-    return Order(account, given), change
+    return given, change
 
 
 def _merged(was: Given, new: Given) -> Given:
@@ -333,13 +334,8 @@ READERS: Mapping[str, Callable[[Fact, int], dict[str, Category]]] = {
 
 def pack(state: WalletState) -> bytes:
     """The state as canonical bytes: equal states give equal bytes."""
-    kept = {
-        name: [orders.pack(each.account), _pack_all(each.given)]
-        for name, each in state.orders.items()
-    }
     return orjson.dumps(
-        [_pack_all(state.categories), state.newest, kept],
-        option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS,
+        [_pack_all(state.categories), state.newest, state.orders], option=orjson.OPT_SORT_KEYS
     )
 
 
@@ -351,11 +347,11 @@ def _pack(category: Category) -> list[Any]:
     said = category.statement
     return [
         {
-            currency: {day: plain(amount) for day, amount in days.items()}
+            currency: {str(day): plain(amount) for day, amount in days.items()}
             for currency, days in category.spend.items()
         },
-        category.own,
-        category.outside,
+        {str(day): count for day, count in category.own.items()},
+        {str(day): count for day, count in category.outside.items()},
         None if said is None else [*said[:4], plain(said.total), said.currency],
         None if category.ranking is None else list(category.ranking),
     ]
@@ -364,11 +360,7 @@ def _pack(category: Category) -> list[Any]:
 def unpack(packed: bytes) -> WalletState:
     """The state that `pack` made these bytes of."""
     categories, newest, kept = orjson.loads(packed)
-    known = {
-        name: Order(orders.unpack(account), _unpack_all(given))
-        for name, (account, given) in kept.items()
-    }
-    return WalletState(_unpack_all(categories), newest, known)
+    return WalletState(_unpack_all(categories), newest, kept)
 
 
 def _unpack_all(given: dict[str, list[Any]]) -> Given:

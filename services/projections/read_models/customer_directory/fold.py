@@ -62,15 +62,12 @@ class Entry(NamedTuple):
     older_purchase: datetime | None
     last_contact: datetime | None
     spend: Mapping[str, Decimal]
-    orders: orders.Accounts
+    orders: Mapping[str, orders.Packed]
 
     @property
     def last_purchase(self) -> datetime | None:
         """When something was last bought that did not come back."""
-        last = max(
-            (each.last or 0.0 for each in self.orders.values() if orders.standing(each)),
-            default=None,
-        )
+        last = orders.last_standing(self.orders.values())
         return self.older_purchase if last is None else _later(self.older_purchase, instant(last))
 
     @property
@@ -103,7 +100,7 @@ def step(state: Entry, fact: Fact) -> Entry:
     )
 
 
-Purchases = tuple[int, "datetime | None", orders.Accounts]
+Purchases = tuple[int, "datetime | None", "Mapping[str, orders.Packed]"]
 """How many count, the newest of a forgotten order, and the kept orders."""
 
 
@@ -117,17 +114,17 @@ def _counted(state: Entry, fact: Fact) -> Purchases:
         if fact.type == RETURN:
             return _purchases(state)
         return state.purchases + 1, _later(state.older_purchase, fact.occurred_at), state.orders
-    was = state.orders.get(name, orders.NEW)
+    was = orders.unpack(state.orders.get(name))
     now = orders.entered(was, fact)
     if now is was:
         return _purchases(state)
-    kept = {**state.orders, name: now}
-    older = state.older_purchase
-    if (gone := orders.oldest(kept)) is not None:
-        forgotten = kept.pop(gone)
-        if forgotten.last is not None and orders.standing(forgotten):
-            older = _later(older, instant(forgotten.last))
-    return state.purchases + orders.standing(now) - orders.standing(was), older, kept
+    packed = orders.pack(now)
+    kept = orders.kept(state.orders, name, packed)
+    gone = [values for each, values in state.orders.items() if each not in kept]
+    gone = gone if name in kept else [packed]
+    last = orders.last_standing(gone)
+    older = state.older_purchase if last is None else _later(state.older_purchase, instant(last))
+    return state.purchases + now.standing - was.standing, older, kept
 
 
 def _is_our_contact(fact: Fact) -> bool:
@@ -159,8 +156,8 @@ def _later(known: datetime | None, at: datetime) -> datetime:
 def pack(state: Entry) -> bytes:
     """The state as sorted JSON: equal states give equal bytes."""
     spend = {currency: plain(amount) for currency, amount in state.spend.items()}
-    kept = {name: orders.pack(each) for name, each in state.orders.items()}
-    return orjson.dumps([*state[:-2], spend, kept], option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
+    return orjson.dumps([*state[:-2], spend, state.orders], option=options)
 
 
 def unpack(packed: bytes) -> Entry:
@@ -168,8 +165,7 @@ def unpack(packed: bytes) -> Entry:
     events, simulated, purchases, *times, spend, kept = orjson.loads(packed)
     first, last, older, contact = (time and datetime.fromisoformat(time) for time in times)
     amounts = {currency: Decimal(amount) for currency, amount in spend.items()}
-    known = {name: orders.unpack(each) for name, each in kept.items()}
-    return Entry(events, simulated, purchases, first, last, older, contact, amounts, known)
+    return Entry(events, simulated, purchases, first, last, older, contact, amounts, kept)
 
 
 def read_model() -> StateModel[Entry]:
