@@ -100,12 +100,15 @@ def last_standing(packed: Iterable[Packed]) -> float | None:
     return max((last for _, standing, last, *_ in packed if standing), default=None)
 
 
-def kept(packed: Mapping[str, Packed], name: str, order: Packed) -> dict[str, Packed]:
-    """The orders with this one; one too many goes, the one of which nothing was heard longest."""
+def kept(
+    packed: Mapping[str, Packed], name: str, order: Packed
+) -> tuple[dict[str, Packed], Packed | None]:
+    """The orders with this one; of one too many goes what was heard of least lately, also told."""
     orders = {**packed, name: order}
-    if len(orders) > KEPT_ORDERS:
-        del orders[min((values[0], each) for each, values in orders.items())[1]]
-    return orders
+    if len(orders) <= KEPT_ORDERS:
+        return orders, None
+    gone = min((values[0], each) for each, values in orders.items())[1]
+    return orders, orders.pop(gone)
 
 
 def pack(account: Account) -> Packed:

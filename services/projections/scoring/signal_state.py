@@ -233,19 +233,30 @@ def _bought(state: SignalState, fact: Fact, policy: Policy) -> SignalState:
     if moved is state.rhythm:
         return state
     at = fact.occurred_at.timestamp()
-    silent = _silence(state, policy)
+    told, eased, fell_back = state.told, state.eased, state.fell_back
     if moved[:4] != state.rhythm[:4]:
-        state = state._replace(told=max(state.told, fact.recorded_at.timestamp()))
+        told = max(told, fact.recorded_at.timestamp())
         if fact.type == orders.RETURN:
-            since = at if silent is None else min(at, silent.due)
-            name = state.fell_back.event_id if state.fell_back is not None else ""
-            name = fact.event_id if moved.last_at < state.rhythm.last_at else name
-            state = state._replace(fell_back=FellBack(since, name))
+            fell_back = _fell_back(state, moved, fact, policy)
     if fact.type == orders.PURCHASE:
-        state = _left_behind(state, silent, at)
-        eased = {**state.eased, SILENCE: max(at, state.eased.get(SILENCE, at))}
-        state = state._replace(eased=eased, fell_back=None)
-    return state._replace(rhythm=moved, simulated=state.simulated or fact.simulated)
+        due = rhythm.due_seconds(state.rhythm, policy.pace)
+        if due is not None and due <= at:
+            state = _left_behind(state, _silence(state, policy), at)
+        eased = {**eased, SILENCE: max(at, eased.get(SILENCE, at))}
+        fell_back = None
+    simulated = state.simulated or fact.simulated
+    begun, ended = state[4:7], state[8:10]
+    return SignalState(state.stream, moved, told, simulated, *begun, eased, *ended, fell_back)
+
+
+def _fell_back(state: SignalState, moved: Rhythm, fact: Fact, policy: Policy) -> FellBack:
+    """An order came back wholly: what was long already stays so, anything else is from now on."""
+    since = fact.occurred_at.timestamp()
+    if (silent := _silence(state, policy)) is not None:
+        since = min(since, silent.due)
+    if moved.last_at < state.rhythm.last_at:
+        return FellBack(since, fact.event_id)
+    return FellBack(since, "" if state.fell_back is None else state.fell_back.event_id)
 
 
 def _left_behind(state: SignalState, candidate: Candidate | None, at: float) -> SignalState:

@@ -109,7 +109,7 @@ def step(state: WalletState, fact: Fact) -> WalletState:
         account = orders.entered(was, fact)
         if account is not was:
             given, found = _ordered(was, account, _given(packed), found)
-            kept = orders.kept(kept, name, [*orders.pack(account), _pack_all(given)])
+            kept, _ = orders.kept(kept, name, [*orders.pack(account), _pack_all(given)])
     if kept is state.orders and not found:
         return state
     newest = max(state.newest, day)

@@ -118,11 +118,8 @@ def _counted(state: Entry, fact: Fact) -> Purchases:
     now = orders.entered(was, fact)
     if now is was:
         return _purchases(state)
-    packed = orders.pack(now)
-    kept = orders.kept(state.orders, name, packed)
-    gone = [values for each, values in state.orders.items() if each not in kept]
-    gone = gone if name in kept else [packed]
-    last = orders.last_standing(gone)
+    kept, gone = orders.kept(state.orders, name, orders.pack(now))
+    last = None if gone is None else orders.last_standing([gone])
     older = state.older_purchase if last is None else _later(state.older_purchase, instant(last))
     return state.purchases + now.standing - was.standing, older, kept
 
