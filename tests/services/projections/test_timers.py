@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import psycopg
 
+from services.projections.discovery import find_read_models
+from services.projections.scoring.examples import ADA, bought, fact, moment, returned, told
 from services.projections.timers import fire_due
 from services.projections.worker import Worker
 from tests.services.projections.tiny import NOW, START, MemoryLedger, customer, said, words
@@ -103,3 +105,24 @@ def test_many_due_timers_fire_in_several_transactions(
         worker.take([said(at, at, "a", 10) for at in range(1, 9)], START)
         assert fire_due(worker, NOW) == 8
     assert len(proposals(conninfo)) == 8
+
+
+def test_the_timer_of_a_silence_is_set_again_when_what_ended_it_comes_back(conninfo: str) -> None:
+    facts = told(
+        *(bought(f"2011-0{month}-01") for month in (1, 2, 3)),
+        fact("2011-07-20", "churn_signal.raised", {"signal_id": "s", "kind": "silence"}),
+        bought("2011-08-01", order="b"),
+        fact("2011-08-02", "churn_signal.cleared", {"signal_id": "s", "kind": "silence"}),
+        returned("2011-08-09", "20.00", order="b"),
+    )
+    (churn,) = (one for one in find_read_models() if one.model.name == "churn_signals")
+    worker = Worker.hire(conninfo, [churn], MemoryLedger(facts), threading.Event())
+    assert worker is not None
+    with worker:
+        worker.take(facts[:-1], moment("2011-08-02"))
+        assert fire_due(worker, moment("2011-08-10")) == 0
+        worker.take(facts[-1:], moment("2011-08-09"))
+        assert timers(conninfo) == {(ADA.int, "silence"): moment("2011-08-09")}
+        assert fire_due(worker, moment("2011-08-10")) == 1
+        assert fire_due(worker, moment("2011-08-10")) == 0
+    assert [kind for _, kind in proposals(conninfo)] == ["churn_signal.raised"]
