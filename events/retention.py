@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from events.catalog import EventType
 
-_YEAR: Final = 365
+_YEAR: Final = 366
+"""Days. Nothing goes before its time is over by the calendar; some go a few days after it."""
 
 
 @dataclass(frozen=True, slots=True)

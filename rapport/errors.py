@@ -2,6 +2,7 @@
 
 ProgramError
 ├── ClientError      the running platform: not there, refuses, stays busy (rapport/client.py)
+├── NoPlatform       nothing in the folder that was named
 ├── FileRefused      a file that cannot be loaded (rapport/event_files.py)
 ├── SampleDamaged    the bundled purchases cannot be read (rapport/samples/online_retail.py)
 └── SampleTooLarge   more simulated customers than there are (rapport/simulate.py)
@@ -12,3 +13,7 @@ from __future__ import annotations
 
 class ProgramError(Exception):
     """The command did not succeed; `str(error)` is one sentence with the cure in it."""
+
+
+class NoPlatform(ProgramError):
+    """The data folder named is not there."""

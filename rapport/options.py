@@ -49,6 +49,21 @@ def settings_for(data_dir: Path | None, **given: Any) -> Settings:
     return load_settings(**{name: value for name, value in chosen.items() if value is not None})
 
 
+def settings_of_platform(data_dir: Path | None) -> Settings:
+    """The same, for what works on a platform that is there already.
+
+    Raises:
+        NoPlatform: there is no such data folder, and no database is named instead.
+        SettingsError: a value cannot be meant.
+    """
+    from rapport.errors import NoPlatform
+
+    settings = settings_for(data_dir)
+    if settings.database_url is None and not settings.data_dir.exists():
+        raise NoPlatform(f"There is no platform in the folder {settings.data_dir}: check its name.")
+    return settings
+
+
 def endpoint_path(settings: Settings) -> Path:
     """Where a running platform says how to reach it."""
     return settings.data_dir / ENDPOINT_FILE

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rapport.options import DataDir, settings_for
+from rapport.options import DataDir, settings_of_platform
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def export(
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("events", total=None)
         done, behind = export_now(
-            settings_for(data_dir),
+            settings_of_platform(data_dir),
             out,
             lambda written, total: bar.update(task, completed=written, total=total),
         )

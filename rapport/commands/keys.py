@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from rapport.options import DataDir, Json, settings_for
+from rapport.options import DataDir, Json, settings_for, settings_of_platform
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,11 +28,8 @@ def add_to(app: typer.Typer) -> None:
 def _connection(data_dir: Path | None, *, new: bool = False) -> Generator[Connection[Any]]:
     """A connection to the platform's database; only with `new` may there be none yet."""
     from infra.plumbing.postgres.database import open_database
-    from rapport.client import NotRunning
 
-    settings = settings_for(data_dir)
-    if not new and settings.database_url is None and not settings.data_dir.exists():
-        raise NotRunning(f"There is no platform in the folder {settings.data_dir}: check its name.")
+    settings = settings_for(data_dir) if new else settings_of_platform(data_dir)
     with open_database(settings, attach=True, what="rapport keys") as database:
         database.migrate()
         with database.vault_pool("keys") as pool, pool.connection() as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rapport.options import DataDir, settings_for
+from rapport.options import DataDir, settings_of_platform
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,7 +21,7 @@ def rebuild(data_dir: DataDir = None) -> None:
     from infra.plumbing.postgres.database import open_database
     from infra.plumbing.postgres.pool import session_conninfo
 
-    settings = settings_for(data_dir)
+    settings = settings_of_platform(data_dir)
     with open_database(settings, attach=True, what="rapport rebuild-tiles") as database:
         database.migrate()
         owner = session_conninfo(database.owner_conninfo, "rebuild-tiles")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from rapport.options import DataDir, Json, settings_for
+from rapport.options import DataDir, Json, settings_of_platform
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -53,7 +53,7 @@ def apply(
     from infra.plumbing.ledger.ledger import Ledger
     from infra.plumbing.ledger.retention import record_orders
 
-    settings = settings_for(data_dir)
+    settings = settings_of_platform(data_dir)
     language = catalog() if settings.schemas_dir is None else Catalog.load(settings.schemas_dir)
     past = cutoffs(language.types(), system_clock())
     with _owner(data_dir) as (connection, conninfo):
@@ -74,13 +74,16 @@ def _owner(data_dir: Path | None) -> Generator[tuple[Connection[Any], str]]:
     """A connection as the owner, who alone may drop a body; how to reach it to append."""
     import psycopg
 
+    from infra.plumbing.ledger.started import refuse_another_log
     from infra.plumbing.postgres.database import open_database
     from infra.plumbing.postgres.pool import session_conninfo
 
-    with open_database(settings_for(data_dir), attach=True, what="rapport retention") as database:
+    settings = settings_of_platform(data_dir)
+    with open_database(settings, attach=True, what="rapport retention") as database:
         database.migrate()
         ours = session_conninfo(database.owner_conninfo, "retention")
         with psycopg.connect(ours, autocommit=True) as connection:
+            refuse_another_log(connection, settings.checkpoints_path)
             yield connection, session_conninfo(database.conninfo, "retention")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rapport.options import DataDir, settings_for
+from rapport.options import DataDir, settings_of_platform
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def signer(
     """Sign a checkpoint of the log every minute or ten thousand events, and publish it."""
     from rapport.running.signer import run_signer
 
-    run_signer(settings_for(data_dir), once=once)
+    run_signer(settings_of_platform(data_dir), once=once)
 
 
 def new_log(
@@ -32,7 +32,7 @@ def new_log(
     """Go on, under a new name, with a database restored from before a published checkpoint."""
     from rapport.running.new_log import begin_new_log
 
-    begun = begin_new_log(settings_for(data_dir), reason)
+    begun = begin_new_log(settings_of_platform(data_dir), reason)
     typer.echo(
         f"The log is now {begun.first.origin} and begins with the {begun.first.size} events that "
         f"were restored. The last checkpoint of {begun.old.origin} had {begun.old.size}; up to "

@@ -9,10 +9,11 @@ from uuid import uuid4
 import psycopg
 
 from infra.plumbing.clock import system_clock
-from infra.plumbing.ledger.export import export_log
+from infra.plumbing.ledger.export import export_log, refuse_export
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.ledger.platform import machine_user, platform_event
 from infra.plumbing.ledger.signing import ASK_CHANNEL, SQL
+from infra.plumbing.ledger.started import refuse_another_log
 from infra.plumbing.postgres.database import open_database
 from infra.plumbing.postgres.pool import session_conninfo
 
@@ -37,6 +38,7 @@ def export_now(
 
     Raises:
         ExportRefused: nothing was signed yet, or something lies in `folder`.
+        LogRefused: the database does not hold the log that was signed; nothing was recorded.
         HouseError: no database.
         LedgerBusy: the export could not be recorded just now.
     """
@@ -44,7 +46,9 @@ def export_now(
         database.migrate()
         conninfo = session_conninfo(database.conninfo, "export")
         with psycopg.connect(conninfo, autocommit=True) as connection:
+            refuse_another_log(connection, settings.checkpoints_path)
             size = _ask_signer(connection)
+            refuse_export(connection, folder)
             _record(conninfo, size)
             done = export_log(connection, folder, progress)
     return done, max(0, size - done.checkpoint.size)

@@ -19,6 +19,7 @@ from infra.plumbing.clock import system_clock
 from infra.plumbing.errors import HouseError
 from infra.plumbing.ledger.kept import LogRefused, write_refusal
 from infra.plumbing.ledger.signing import ASK_CHANNEL, Signer, is_due, places_of
+from infra.plumbing.ledger.started import refuse_another_log
 from infra.plumbing.postgres.database import open_database
 from infra.plumbing.postgres.pool import session_conninfo
 from infra.plumbing.telemetry import configure_logging
@@ -103,6 +104,7 @@ class Work:
 
     def _work(self, connection: psycopg.Connection[Any], *, once: bool) -> None:
         places = places_of(self.settings)
+        refuse_another_log(connection, places.published)  # every leaf: who refused goes on refusing
         signer = Signer(connection, places, system_clock)
         url = self.settings.checkpoint_webhook_url
         told = places.remembered.with_name("told.json")

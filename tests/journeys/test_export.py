@@ -155,14 +155,22 @@ def test_a_database_restored_behind_a_checkpoint_is_refused_until_a_new_log_is_b
 
     shutil.rmtree(database)
     copy(backup, database)
-    for command in ("up", "notifier", "signer"):
-        refused = platform.rapport(command)
+    commands = [
+        "up",
+        "notifier",
+        "signer",
+        f"export-log --out {tmp_path}/no",
+        "retention apply --yes",
+    ]
+    for command in commands:
+        refused = platform.rapport(*command.split())
         assert refused.returncode == 1, refused.stderr
         assert "holds 6 events, but a checkpoint of 13 was published" in refused.stderr
         assert "Traceback" not in refused.stderr
 
     begun = platform.rapport("new-log", "--reason", "the disk of Monday was lost")
     assert begun.returncode == 0, begun.stderr
+    assert "begins with the 6 events" in begun.stdout
     platform.start()
     send(platform, 6, 2)
     folder = export(platform, tmp_path / "y")

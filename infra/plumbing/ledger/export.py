@@ -93,6 +93,16 @@ def export_log(
     return Exported(checkpoint, counts)
 
 
+def refuse_export(connection: Connection[Any], folder: Path) -> None:
+    """See beforehand that an export into `folder` can be made.
+
+    Raises:
+        ExportRefused: there is no checkpoint yet, or something lies in `folder`.
+    """
+    _last_note(connection)
+    _refuse_full(folder)
+
+
 def _last_note(connection: Connection[Any]) -> bytes:
     row = connection.execute(_SQL["last_note"]).fetchone()
     if row is None:
@@ -103,10 +113,14 @@ def _last_note(connection: Connection[Any]) -> bytes:
     return row[0].encode()
 
 
-def _half(folder: Path) -> Path:
-    """A new folder beside the final one, readable by its owner alone."""
+def _refuse_full(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportRefused(f"Something lies in {folder} already; export into a new folder.")
+
+
+def _half(folder: Path) -> Path:
+    """A new folder beside the final one, readable by its owner alone."""
+    _refuse_full(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

@@ -208,3 +208,18 @@ def test_a_log_that_goes_back_under_the_signer_ends_it_and_everybody_is_told(
     record(conninfo)
     with pytest.raises(LogRewritten):  # grown past it again: other events
         Work(settings, owner_conninfo, Event()).run(once=True)
+
+
+def test_a_signer_started_anew_refuses_an_old_event_that_was_changed_every_time(
+    conninfo: str, owner_conninfo: str, intruder: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path)
+    for _ in range(3):
+        record(conninfo)
+    Work(settings, owner_conninfo, Event()).run(once=True)
+    intruder.execute("UPDATE ledger.events SET leaf = sha256('x') WHERE position = 1")
+    record(conninfo)
+    for _ in range(2):
+        with pytest.raises(LogRewritten):
+            Work(settings, owner_conninfo, Event()).run(once=True)
+    assert read_refusal(settings.checkpoints_path)
