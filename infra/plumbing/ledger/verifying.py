@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 from typing import TYPE_CHECKING
 
 from infra.plumbing.ledger.blocks import checked_blocks
@@ -24,6 +25,7 @@ from infra.plumbing.ledger.entries import (
 )
 from infra.plumbing.ledger.format import NO_LEAF, Frontier, node_hash
 from infra.plumbing.ledger.note import MOST_NOTE_BYTES, NoteError
+from infra.plumbing.ledger.records import Record, RecordFalse, open_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,11 +62,15 @@ class NotTheLog(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A good export: the checkpoint it holds, what is in it, whether the signature was checked."""
+    """A good export: the checkpoint it holds, what is in it, whether the signature was checked.
+
+    `records` tell of the logs it was restored from, by the name of their file.
+    """
 
     checkpoint: Checkpoint
     counts: Counts
     signature_checked: bool
+    records: dict[str, Record]
 
 
 def verify_export(
@@ -76,8 +82,9 @@ def verify_export(
 ) -> Verified:
     """Check the export in `folder`; `progress` is told how many bytes more were read.
 
-    `kept`: a checkpoint that somebody else kept; the export must hold that log unchanged. `keys`:
-    whose signatures count; without any no signature is checked.
+    `kept`: a checkpoint that somebody else kept, of this log or of one it was restored from; the
+    export must hold that log unchanged, of an old one what a record says. `keys`: whose signatures
+    count; without any no signature is checked.
 
     Raises:
         NotTheLog: it is not what was signed, or not whole.
@@ -86,10 +93,9 @@ def verify_export(
     note = _small(folder / CHECKPOINT)
     own = _checkpoint(note, keys, CHECKPOINT)
     other = own if kept is None else _checkpoint(kept, keys, KEPT)
-    if other.origin != own.origin:
-        raise NotTheLog(KEPT, f"it is of {other.origin}, the export of {own.origin}")
+    records = _records(folder, keys, own, other)
     told = _small(folder / MANIFEST)
-    reading = _Reading(own, other)
+    reading = _Reading(own, _signed(own, other, records), records)
     with checked_blocks(folder / ENTRIES) as blocks:
         for block, chunk in blocks:
             reading.take(block, chunk)
@@ -98,16 +104,21 @@ def verify_export(
     reading.finish()
     if told != manifest(own.origin, reading.counts, note, reading.digest.digest()):
         raise NotTheLog(MANIFEST, "it does not belong to these files")
-    return Verified(own, reading.counts, bool(keys))
+    return Verified(own, reading.counts, bool(keys), records)
 
 
 class _Reading:
     """What was read so far: the tree, each stream's last event, the counts."""
 
-    def __init__(self, own: Checkpoint, kept: Checkpoint) -> None:
-        """Read what both checkpoints are about."""
+    def __init__(
+        self, own: Checkpoint, signed: Sequence[Checkpoint], records: dict[str, Record]
+    ) -> None:
+        """Read what the checkpoints `signed` are about; `records` may be false."""
         self._own = own
-        self._signed = (own, kept)
+        self._signed = signed
+        told = [(where, told) for where, record in records.items() for told in record.told]
+        self._records = sorted(told, key=lambda each: (each[0], each[1].root))
+        self._false: tuple[str, int] | None = None
         self._size = self._bodies = self._good = 0
         self._recorded_at = -(1 << 63)
         self._peaks: list[tuple[int, bytes]] = []
@@ -129,7 +140,8 @@ class _Reading:
         self.digest.update(chunk)
         start = self._size
         end = start + len(block.links) // LINK.size
-        inside = {signed.size for signed in self._signed if start < signed.size < end}
+        every = [*self._signed, *(told for _, told in self._records)]
+        inside = {each.size for each in every if start < each.size < end}
         for cut in [*sorted(inside), end]:
             links = block.links[(self._size - start) * LINK.size : (cut - start) * LINK.size]
             if links:
@@ -187,17 +199,66 @@ class _Reading:
             raise NotTheLog.at(self._size + 1, "it stands beyond the checkpoint")
 
     def _check_roots(self) -> None:
-        """Compare the roots that were signed at this size."""
-        due = [signed for signed in self._signed if signed.size == self._size]
-        if not due:
+        """Compare the roots that were told of this size.
+
+        A record is false if its root is another one and what was signed later holds. If that does
+        not hold either, entries were changed, and the record tells where.
+        """
+        due = [signed.root for signed in self._signed if signed.size == self._size]
+        told = [(name, each.root) for name, each in self._records if each.size == self._size]
+        if not due and not told:
             return
         root = Frontier(self._size, b"".join(peak for _, peak in self._peaks)).root()
-        if any(signed.root != root for signed in due):
-            if not self._size:
-                raise NotTheLog(CHECKPOINT, ROOT_DIFFERS)
-            span = (self._good + 1, self._size)
-            raise NotTheLog(f"positions {span[0]} to {span[1]}", ROOT_DIFFERS, span)
-        self._good = self._size
+        if self._false is None:
+            wrong = (name for name, other in told if other != root)
+            self._false = next(((name, self._size) for name in wrong), None)
+        if any(signed != root for signed in due):
+            self._refuse_root()
+        if due and self._false is not None:
+            name, size = self._false
+            raise NotTheLog(name, f"its root of {size} events is not the true one")
+        if self._false is None:
+            self._good = self._size
+
+    def _refuse_root(self) -> None:
+        """The entries are not what was signed, within the range that all roots allow."""
+        end = self._size if self._false is None else self._false[1]
+        if not end:
+            raise NotTheLog(CHECKPOINT, ROOT_DIFFERS)
+        span = (self._good + 1, end)
+        raise NotTheLog(f"positions {span[0]} to {span[1]}", ROOT_DIFFERS, span)
+
+
+def _records(
+    folder: Path, keys: Sequence[VerifierKey], own: Checkpoint, kept: Checkpoint
+) -> dict[str, Record]:
+    """The records in an export, by the name of their file, as far as they can be judged alone."""
+    found: dict[str, Record] = {}
+    for _, number in zip(list(folder.glob("restored-from-*.note")), count(1), strict=False):
+        name = f"restored-from-{number}.note"
+        try:
+            record = open_record(_small(folder / name), keys)
+        except RecordFalse as error:
+            raise NotTheLog(name, str(error)) from None
+        if max(record.agrees.size, record.begins.size) > own.size:
+            raise NotTheLog(name, "it tells of more events than the checkpoint")
+        if record.contradicts(kept):
+            raise NotTheLog(name, "the kept checkpoint of the old log says otherwise")
+        found[name] = record
+    for name, record in list(found.items())[-1:]:
+        if record.new != own.origin:
+            raise NotTheLog(name, f"it is of {record.new}, the export of {own.origin}")
+    return found
+
+
+def _signed(own: Checkpoint, kept: Checkpoint, records: dict[str, Record]) -> list[Checkpoint]:
+    """The checkpoints whose roots the entries must have."""
+    if kept.origin == own.origin:
+        return [own, kept]
+    agreed = [each.agrees.size for each in records.values() if each.signed.origin == kept.origin]
+    if not agreed:
+        raise NotTheLog(KEPT, f"it is of {kept.origin}, the export of {own.origin}")
+    return [own, kept] if kept.size <= max(agreed) else [own]
 
 
 def _checkpoint(note: bytes, keys: Sequence[VerifierKey], where: str) -> Checkpoint:
