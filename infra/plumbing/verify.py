@@ -2,13 +2,11 @@
 
 One file that needs Python 3.11 and nothing else, and was written apart from the program it checks.
 Says PASS (exit code 0), or FAIL and the first bad position (1). DIR holds `entries.ndjson` (a line
-an event, in order), `checkpoint` (a C2SP signed note: the log's name, size, RFC 6962 root),
-`manifest.json` (counts, SHA-256 of both), `restored-from-N.note` (of logs that ended in a restored
-backup). Checked are each line's form; leaf = SHA-256(0x00 || header || SHA-256(body)); positions;
-each customer's versions, without a hole and each naming the leaf before; times of recording, never
-going back; every signed root; the manifest. `--checkpoint` is one that you kept, of this log or an
-old one: the export must hold it unchanged. `--public-key`: lines `name+id+base64`; without it no
-signature is checked: who writes an export can write its checkpoint.
+an event), `checkpoint` (a C2SP signed note: the log's name, size, RFC 6962 root), `manifest.json`
+(counts, SHA-256 of both), `restored-from-N.note` (of old logs). Checked are each line's form; leaf
+= SHA-256(0x00 || header || SHA-256(body)); positions; each customer's versions and leaf before;
+times; every signed root; the manifest. `--checkpoint` is one that you kept, of this log or an old
+one: the export must hold it. `--public-key`: lines `name+id+base64`; else no signature is checked.
 """
 # ruff: noqa: PLR2004 - the sizes of the formats stand where they are read
 
@@ -20,6 +18,7 @@ import sys
 from base64 import b64decode, b64encode
 from hashlib import sha256, sha512
 from pathlib import Path
+from uuid import UUID
 
 ANY, NAME, B64 = r"[^\x00-\x1f]+", r"[^\s+\x00-\x1f]+", "[A-Za-z0-9+/]"
 SIZE, ROOT = "(0|[1-9][0-9]{0,18})", f"({B64}{{42}}[AEIMQUYcgkosw048]=)"
@@ -72,8 +71,7 @@ def pure_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
     if len(signature) != 64 or s >= ORDER or y >= P or x * x % P != square or (not x and sign):
         return False
     k = int.from_bytes(sha512(signature[:32] + public + message).digest(), "little") % ORDER
-    minus_key = (P - x if x & 1 == sign else x, y)
-    x, y = add(multiply(s, BASE), multiply(k, minus_key))
+    x, y = add(multiply(s, BASE), multiply(k, (P - x if x & 1 == sign else x, y)))
     return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
 
 
@@ -139,11 +137,6 @@ def open_note(note: bytes, form: re.Pattern[str], keys: Keys, where: str) -> lis
     return [*found.groups("")]
 
 
-def checkpoint(origin: str, size: str, root: str) -> Checkpoint:
-    """The checkpoint written so."""
-    return origin, int(size), b64decode(root)
-
-
 def root_of(peaks: list[bytes]) -> bytes:
     """The RFC 6962 root over perfect subtrees, largest first."""
     root = peaks[-1] if peaks else sha256(b"").digest()
@@ -170,7 +163,7 @@ class Log:
         wrong = sorted(claim for claim in told if claim[2] != root)
         self.wrong = self.wrong or next((claim for claim in wrong if claim[0]), None)
         if wrong and not wrong[0][0]:
-            end = (self.wrong or wrong[0])[1]
+            end = (self.wrong[1] if self.wrong else 0) or self.size
             why = "the root is not the signed one: an entry was changed, removed or inserted"
             raise Bad(f"positions {self.good + 1} to {end}" if end else "checkpoint", why)
         if self.wrong and ("", self.size, root) in told:
@@ -183,16 +176,16 @@ class Log:
         with path.open("rb") as file:
             for line in iter(lambda: file.readline(64 << 20), b""):
                 self.digest.update(line)
-                where = f"position {self.size + 1}"
                 if self.size == most:
-                    raise Bad(where, "it stands beyond the checkpoint")
+                    raise Bad(f"position {most + 1}", "it stands beyond the checkpoint")
                 try:
                     self.add(line)
                 except (ValueError, TypeError, struct.error, RecursionError) as error:
-                    raise Bad(where, str(error)) from None
+                    raise Bad(f"position {self.size + 1}", str(error)) from None
                 self.compare()
-        if self.size < (size := max(self.told)):
-            raise Bad(f"position {self.size + 1}", f"it is missing: {size} events were signed")
+        if self.size < max(self.told):
+            end = (self.wrong[1] if self.wrong else 0) or max(self.told)
+            raise Bad(f"positions {self.good + 1} to {end}", "they are not all there")
 
     def add(self, line: bytes) -> None:
         """Check one line and take it in; ValueError with the reason if it is bad."""
@@ -218,6 +211,9 @@ class Log:
         if kind != 1 or at != len(header) or not all(EARLIEST <= t <= LATEST for t in times):
             raise ValueError("the header is not of format 1")
         before = self.streams.get(stream, (min(version, 1) - 1, bytes(32)))
+        if version > before[0] + 1:
+            span = f"{before[0] + 1} to {version - 1} of customer {UUID(bytes=stream)}"
+            raise ValueError(f"before it versions {span} are missing")
         if (version - 1, previous) != before or times[1] < self.recorded_at:
             raise ValueError("it does not follow the events before in the log or of its customer")
         self.streams[stream], self.recorded_at = (version, leaf), times[1]
@@ -230,7 +226,7 @@ class Log:
 
 def read_record(where: str, told: list[str], own: int, kept: Checkpoint) -> tuple[Claims, str]:
     """The roots that the entries have if a record is true (`agrees` first), and it in words."""
-    signed, agrees, begins = (checkpoint(told[1], *told[at : at + 2]) for at in (2, 5, 7))
+    signed, agrees, begins = ((told[1], int(told[i]), b64decode(told[i + 1])) for i in (2, 5, 7))
     (old, size, root), common, edge = signed, agrees[1], b64decode(told[4])
     peaks = [edge[at : at + 32] for at in range(0, len(edge), 32)]
     if told[4] and (len(edge) != 32 * size.bit_count() or root_of(peaks) != root):
@@ -239,12 +235,11 @@ def read_record(where: str, told: list[str], own: int, kept: Checkpoint) -> tupl
         raise Bad(where, "it tells of more events than the checkpoint")
     cuts = [size >> at << at for at in range(size.bit_length()) if edge and size >> at & 1]
     parts = [(old, cut, root_of(peaks[: cut.bit_count()])) for cut in cuts] or [signed]
-    others = [part for part in parts if part[1] == kept[1] and part != kept]
-    if kept[0] == old and (others or kept[1] > size):
+    if kept[0] == old and (kept[1] > size or any(p[1] == kept[1] and p != kept for p in parts)):
         raise Bad(where, "the kept checkpoint of the old log says otherwise")
-    within = [agrees, begins, *(part for part in parts if part[1] <= common)]
+    parts = [agrees, begins, *(part for part in parts if part[1] <= common)]
     gone = f"positions {common + 1} to {size}" if size > common else "no positions"
-    return [(where, *part[1:]) for part in within], (
+    return [(where, *part[1:]) for part in parts], (
         f"\n{where}: {old} ended with {size} signed events; this log agrees with {common} of them, "
         f"begins with {begins[1]}; {gone} of the old log are not in this log"
     )
@@ -254,9 +249,9 @@ def verify(folder: Path, kept_path: Path | None = None, key_path: Path | None = 
     """What was found good, in words. Raises Bad, or OSError where a file cannot be read."""
     keys: Keys = read_keys(key_path.read_text("utf-8")) if key_path else {}
     note, entries = (folder / "checkpoint").read_bytes(), folder / "entries.ndjson"
-    own = kept = checkpoint(*open_note(note, CHECKPOINT, keys, "checkpoint"))
-    if kept_path:
-        kept = checkpoint(*open_note(kept_path.read_bytes(), CHECKPOINT, keys, "kept checkpoint"))
+    held = {"kept checkpoint": kept_path.read_bytes()} if kept_path else {}
+    both = [open_note(n, CHECKPOINT, keys, at) for at, n in {"checkpoint": note, **held}.items()]
+    own, kept = ((log, int(size), b64decode(root)) for log, size, root in (both[0], both[-1]))
     where, claims, words, new, old = "", [("", *own[1:])], "", own[0], {own[0]: kept[1]}
     for number, _ in enumerate(list(folder.glob("restored-from-*.note")), 1):
         where = f"restored-from-{number}.note"
@@ -269,10 +264,16 @@ def verify(folder: Path, kept_path: Path | None = None, key_path: Path | None = 
         raise Bad(where, f"it is of {other}, the export of {own[0]}")
     log = Log(claims + [("", *kept[1:])] * (kept[1] <= old[kept[0]]))
     manifest = (folder / "manifest.json").read_bytes()
-    log.read(entries, own[1])
+    try:
+        log.read(entries, own[1])
+    except Bad as bad:
+        with entries.open("rb") as file:
+            gone = (signed := max(log.told)) - sum(1 for _ in file)
+        why = f"; {gone} of {signed} signed events are gone" if gone > 0 else ""
+        raise Bad(bad.args[0], bad.args[1] + why) from None
     files = {"checkpoint": sha256(note).hexdigest(), entries.name: log.digest.hexdigest()}
-    counts = {"events": log.size, "bodies": log.bodies, "streams": len(log.streams)}
-    must = {"format": 1, "origin": own[0], **counts, "sha256": files}
+    must = {"format": 1, "origin": own[0], "events": log.size, "bodies": log.bodies}
+    must |= {"streams": len(log.streams), "sha256": files}
     if manifest != (json.dumps(must, indent=2, ensure_ascii=False) + "\n").encode():
         raise Bad("manifest.json", "it does not belong to these files")
     signed = "signature checked" if keys else "signature not checked: no --public-key was given"

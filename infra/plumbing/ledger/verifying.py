@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from infra.plumbing.ledger.blocks import checked_blocks
 from infra.plumbing.ledger.checkpoint import open_checkpoint, read_checkpoint
@@ -96,12 +97,16 @@ def verify_export(
     records = _records(folder, keys, own, other)
     told = _small(folder / MANIFEST)
     reading = _Reading(own, _signed(own, other, records), records)
-    with checked_blocks(folder / ENTRIES) as blocks:
-        for block, chunk in blocks:
-            reading.take(block, chunk)
-            if progress is not None:
-                progress(len(chunk))
-    reading.finish()
+    try:
+        with checked_blocks(folder / ENTRIES) as blocks:
+            for block, chunk in blocks:
+                reading.take(block, chunk)
+                if progress is not None:
+                    progress(len(chunk))
+        reading.finish()
+    except NotTheLog as bad:
+        why = f"{bad.why}{_gone(folder / ENTRIES, reading.signed)}"
+        raise NotTheLog(bad.where, why, bad.positions) from None
     if told != manifest(own.origin, reading.counts, note, reading.digest.digest()):
         raise NotTheLog(MANIFEST, "it does not belong to these files")
     return Verified(own, reading.counts, bool(keys), records)
@@ -130,6 +135,11 @@ class _Reading:
     def counts(self) -> Counts:
         """How much was read."""
         return Counts(self._size, self._bodies, len(self._streams))
+
+    @property
+    def signed(self) -> int:
+        """How many events must be there."""
+        return max(signed.size for signed in self._signed)
 
     def take(self, block: Block, chunk: bytes) -> None:
         """Take in the next block, checked from the bytes `chunk`, up to its first fault.
@@ -161,9 +171,8 @@ class _Reading:
         Raises:
             NotTheLog: more was signed than is there.
         """
-        signed = max(signed.size for signed in self._signed)
-        if self._size < signed:
-            raise NotTheLog.at(self._size + 1, f"it is missing: {signed} events were signed")
+        if self._size < self.signed:
+            self._refuse("they are not all there", self.signed)
 
     def _follow(self, links: bytes) -> list[bytes]:
         """See that each event follows those before in its stream and in the log; their leaves."""
@@ -176,9 +185,12 @@ class _Reading:
             else:
                 follows = previous == last[1] and version == last[0] + 1
             if not follows or recorded_at < recorded_before:
-                why = "was recorded before" if follows else "does not follow, for its customer,"
-                position = self._size + len(leaves) + 1
-                raise NotTheLog.at(position, f"it {why} the event before")
+                hole = (0 if last is None else last[0]) + 1, version - 1
+                why = "it does not follow the events before in the log or of its customer"
+                if hole[0] <= hole[1]:
+                    who = f"{hole[0]} to {hole[1]} of customer {UUID(bytes=stream)}"
+                    why = f"before it versions {who} are missing"
+                raise NotTheLog.at(self._size + len(leaves) + 1, why)
             streams[stream] = (version, leaf)
             recorded_before = recorded_at
             leaves.append(leaf)
@@ -213,20 +225,27 @@ class _Reading:
             wrong = (name for name, other in told if other != root)
             self._false = next(((name, self._size) for name in wrong), None)
         if any(signed != root for signed in due):
-            self._refuse_root()
+            self._refuse(ROOT_DIFFERS, self._size)
         if due and self._false is not None:
             name, size = self._false
             raise NotTheLog(name, f"its root of {size} events is not the true one")
         if self._false is None:
             self._good = self._size
 
-    def _refuse_root(self) -> None:
-        """The entries are not what was signed, within the range that all roots allow."""
-        end = self._size if self._false is None else self._false[1]
+    def _refuse(self, why: str, end: int) -> None:
+        """Name the range that all roots allow, up to `end`, or to where a record's differs."""
+        end = (0 if self._false is None else self._false[1]) or end
         if not end:
-            raise NotTheLog(CHECKPOINT, ROOT_DIFFERS)
+            raise NotTheLog(CHECKPOINT, why)
         span = (self._good + 1, end)
-        raise NotTheLog(f"positions {span[0]} to {span[1]}", ROOT_DIFFERS, span)
+        raise NotTheLog(f"positions {span[0]} to {span[1]}", why, span)
+
+
+def _gone(entries: Path, signed: int) -> str:
+    """In words, by how many there are fewer lines than signed events."""
+    with entries.open("rb") as file:
+        gone = signed - sum(1 for _ in file)
+    return f"; {gone} of {signed} signed events are gone" if gone > 0 else ""
 
 
 def _records(
