@@ -61,6 +61,17 @@ def _verdict(folder: Path, checkpoint: Path | None, public_key: Path | None) -> 
         "bodies": good.counts.bodies,
         "streams": good.counts.streams,
         "signature_checked": good.signature_checked,
+        "restored_from": [
+            {
+                "record": name,
+                "old": record.signed.origin,
+                "signed": record.signed.size,
+                "agrees": record.agrees.size,
+                "begins": record.begins.size,
+                "says": str(record),
+            }
+            for name, record in good.records.items()
+        ],
     }
 
 
@@ -89,4 +100,6 @@ def _sentence(told: dict[str, Any]) -> str:
     signed = "signature checked"
     if not told["signature_checked"]:
         signed = "signature not checked: no --public-key was given"
-    return f"PASS {told['events']} events of {told['origin']}, root {told['root']}; {signed}"
+    whole = f"PASS {told['events']} events of {told['origin']}, root {told['root']}; {signed}"
+    records = [f"{each['record']}: {each['says']}" for each in told["restored_from"]]
+    return "\n".join([whole, *records])

@@ -178,5 +178,7 @@ def test_a_database_restored_behind_a_checkpoint_is_refused_until_a_new_log_is_b
     key = platform.data_dir / "checkpoints" / "public-key"
     code, words = verify(folder, "--public-key", key)
     assert (code, words.split()[:3]) == (0, ["PASS", "8", "events"])
+    assert verify(folder, "--checkpoint", kept, "--public-key", key)[0] == 0
+    (folder / "restored-from-1.note").unlink()
     assert verify(folder, "--checkpoint", kept) == (1, "FAIL kept checkpoint")
     assert platform.stop() == 0

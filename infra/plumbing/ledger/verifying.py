@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from infra.plumbing.ledger.blocks import checked_blocks
 from infra.plumbing.ledger.checkpoint import open_checkpoint, read_checkpoint
@@ -24,6 +26,7 @@ from infra.plumbing.ledger.entries import (
 )
 from infra.plumbing.ledger.format import NO_LEAF, Frontier, node_hash
 from infra.plumbing.ledger.note import MOST_NOTE_BYTES, NoteError
+from infra.plumbing.ledger.records import Record, RecordFalse, open_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,11 +63,15 @@ class NotTheLog(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A good export: the checkpoint it holds, what is in it, whether the signature was checked."""
+    """A good export: the checkpoint it holds, what is in it, whether the signature was checked.
+
+    `records` tell of the logs it was restored from, by the name of their file.
+    """
 
     checkpoint: Checkpoint
     counts: Counts
     signature_checked: bool
+    records: dict[str, Record]
 
 
 def verify_export(
@@ -76,8 +83,9 @@ def verify_export(
 ) -> Verified:
     """Check the export in `folder`; `progress` is told how many bytes more were read.
 
-    `kept`: a checkpoint that somebody else kept; the export must hold that log unchanged. `keys`:
-    whose signatures count; without any no signature is checked.
+    `kept`: a checkpoint that somebody else kept, of this log or of one it was restored from; the
+    export must hold that log unchanged, of an old one what a record says. `keys`: whose signatures
+    count; without any no signature is checked.
 
     Raises:
         NotTheLog: it is not what was signed, or not whole.
@@ -86,28 +94,36 @@ def verify_export(
     note = _small(folder / CHECKPOINT)
     own = _checkpoint(note, keys, CHECKPOINT)
     other = own if kept is None else _checkpoint(kept, keys, KEPT)
-    if other.origin != own.origin:
-        raise NotTheLog(KEPT, f"it is of {other.origin}, the export of {own.origin}")
+    records = _records(folder, keys, own, other)
     told = _small(folder / MANIFEST)
-    reading = _Reading(own, other)
-    with checked_blocks(folder / ENTRIES) as blocks:
-        for block, chunk in blocks:
-            reading.take(block, chunk)
-            if progress is not None:
-                progress(len(chunk))
-    reading.finish()
+    reading = _Reading(own, _signed(own, other, records), records)
+    try:
+        with checked_blocks(folder / ENTRIES) as blocks:
+            for block, chunk in blocks:
+                reading.take(block, chunk)
+                if progress is not None:
+                    progress(len(chunk))
+        reading.finish()
+    except NotTheLog as bad:
+        why = f"{bad.why}{_gone(folder / ENTRIES, reading.signed)}"
+        raise NotTheLog(bad.where, why, bad.positions) from None
     if told != manifest(own.origin, reading.counts, note, reading.digest.digest()):
         raise NotTheLog(MANIFEST, "it does not belong to these files")
-    return Verified(own, reading.counts, bool(keys))
+    return Verified(own, reading.counts, bool(keys), records)
 
 
 class _Reading:
     """What was read so far: the tree, each stream's last event, the counts."""
 
-    def __init__(self, own: Checkpoint, kept: Checkpoint) -> None:
-        """Read what both checkpoints are about."""
+    def __init__(
+        self, own: Checkpoint, signed: Sequence[Checkpoint], records: dict[str, Record]
+    ) -> None:
+        """Read what the checkpoints `signed` are about; `records` may be false."""
         self._own = own
-        self._signed = (own, kept)
+        self._signed = signed
+        told = [(where, told) for where, record in records.items() for told in record.told]
+        self._records = sorted(told, key=lambda each: (each[0], each[1].root))
+        self._false: tuple[str, int] | None = None
         self._size = self._bodies = self._good = 0
         self._recorded_at = -(1 << 63)
         self._peaks: list[tuple[int, bytes]] = []
@@ -120,6 +136,11 @@ class _Reading:
         """How much was read."""
         return Counts(self._size, self._bodies, len(self._streams))
 
+    @property
+    def signed(self) -> int:
+        """How many events must be there."""
+        return max(signed.size for signed in self._signed)
+
     def take(self, block: Block, chunk: bytes) -> None:
         """Take in the next block, checked from the bytes `chunk`, up to its first fault.
 
@@ -129,7 +150,8 @@ class _Reading:
         self.digest.update(chunk)
         start = self._size
         end = start + len(block.links) // LINK.size
-        inside = {signed.size for signed in self._signed if start < signed.size < end}
+        every = [*self._signed, *(told for _, told in self._records)]
+        inside = {each.size for each in every if start < each.size < end}
         for cut in [*sorted(inside), end]:
             links = block.links[(self._size - start) * LINK.size : (cut - start) * LINK.size]
             if links:
@@ -149,9 +171,8 @@ class _Reading:
         Raises:
             NotTheLog: more was signed than is there.
         """
-        signed = max(signed.size for signed in self._signed)
-        if self._size < signed:
-            raise NotTheLog.at(self._size + 1, f"it is missing: {signed} events were signed")
+        if self._size < self.signed:
+            self._refuse("they are not all there", self.signed)
 
     def _follow(self, links: bytes) -> list[bytes]:
         """See that each event follows those before in its stream and in the log; their leaves."""
@@ -164,9 +185,12 @@ class _Reading:
             else:
                 follows = previous == last[1] and version == last[0] + 1
             if not follows or recorded_at < recorded_before:
-                why = "was recorded before" if follows else "does not follow, for its customer,"
-                position = self._size + len(leaves) + 1
-                raise NotTheLog.at(position, f"it {why} the event before")
+                hole = (0 if last is None else last[0]) + 1, version - 1
+                why = "it does not follow the events before in the log or of its customer"
+                if hole[0] <= hole[1]:
+                    who = f"{hole[0]} to {hole[1]} of customer {UUID(bytes=stream)}"
+                    why = f"before it versions {who} are missing"
+                raise NotTheLog.at(self._size + len(leaves) + 1, why)
             streams[stream] = (version, leaf)
             recorded_before = recorded_at
             leaves.append(leaf)
@@ -187,17 +211,73 @@ class _Reading:
             raise NotTheLog.at(self._size + 1, "it stands beyond the checkpoint")
 
     def _check_roots(self) -> None:
-        """Compare the roots that were signed at this size."""
-        due = [signed for signed in self._signed if signed.size == self._size]
-        if not due:
+        """Compare the roots that were told of this size.
+
+        A record is false if its root is another one and what was signed later holds. If that does
+        not hold either, entries were changed, and the record tells where.
+        """
+        due = [signed.root for signed in self._signed if signed.size == self._size]
+        told = [(name, each.root) for name, each in self._records if each.size == self._size]
+        if not due and not told:
             return
         root = Frontier(self._size, b"".join(peak for _, peak in self._peaks)).root()
-        if any(signed.root != root for signed in due):
-            if not self._size:
-                raise NotTheLog(CHECKPOINT, ROOT_DIFFERS)
-            span = (self._good + 1, self._size)
-            raise NotTheLog(f"positions {span[0]} to {span[1]}", ROOT_DIFFERS, span)
-        self._good = self._size
+        if self._false is None:
+            wrong = (name for name, other in told if other != root)
+            self._false = next(((name, self._size) for name in wrong), None)
+        if any(signed != root for signed in due):
+            self._refuse(ROOT_DIFFERS, self._size)
+        if due and self._false is not None:
+            name, size = self._false
+            raise NotTheLog(name, f"its root of {size} events is not the true one")
+        if self._false is None:
+            self._good = self._size
+
+    def _refuse(self, why: str, end: int) -> None:
+        """Name the range that all roots allow, up to `end`, or to where a record's differs."""
+        end = (0 if self._false is None else self._false[1]) or end
+        if not end:
+            raise NotTheLog(CHECKPOINT, why)
+        span = (self._good + 1, end)
+        raise NotTheLog(f"positions {span[0]} to {span[1]}", why, span)
+
+
+def _gone(entries: Path, signed: int) -> str:
+    """In words, by how many there are fewer lines than signed events."""
+    with entries.open("rb") as file:
+        gone = signed - sum(1 for _ in file)
+    return f"; {gone} of {signed} signed events are gone" if gone > 0 else ""
+
+
+def _records(
+    folder: Path, keys: Sequence[VerifierKey], own: Checkpoint, kept: Checkpoint
+) -> dict[str, Record]:
+    """The records in an export, by the name of their file, as far as they can be judged alone."""
+    found: dict[str, Record] = {}
+    for _, number in zip(list(folder.glob("restored-from-*.note")), count(1), strict=False):
+        name = f"restored-from-{number}.note"
+        try:
+            record = open_record(_small(folder / name), keys)
+        except RecordFalse as error:
+            raise NotTheLog(name, str(error)) from None
+        if max(record.agrees.size, record.begins.size) > own.size:
+            raise NotTheLog(name, "it tells of more events than the checkpoint")
+        if record.contradicts(kept):
+            raise NotTheLog(name, "the kept checkpoint of the old log says otherwise")
+        found[name] = record
+    for name, record in list(found.items())[-1:]:
+        if record.new != own.origin:
+            raise NotTheLog(name, f"it is of {record.new}, the export of {own.origin}")
+    return found
+
+
+def _signed(own: Checkpoint, kept: Checkpoint, records: dict[str, Record]) -> list[Checkpoint]:
+    """The checkpoints whose roots the entries must have."""
+    if kept.origin == own.origin:
+        return [own, kept]
+    agreed = [each.agrees.size for each in records.values() if each.signed.origin == kept.origin]
+    if not agreed:
+        raise NotTheLog(KEPT, f"it is of {kept.origin}, the export of {own.origin}")
+    return [own, kept] if kept.size <= max(agreed) else [own]
 
 
 def _checkpoint(note: bytes, keys: Sequence[VerifierKey], where: str) -> Checkpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -14,7 +15,13 @@ from infra.plumbing import verify as alone
 from infra.plumbing.ledger.checkpoint import Checkpoint, sign_checkpoint
 from infra.plumbing.ledger.entries import Counts, manifest, write_line
 from infra.plumbing.ledger.format import NO_LEAF, Frontier, Header, leaf_hash, pack_header
-from infra.plumbing.ledger.note import KeyMalformed, VerifierKey, parse_keys, public_key_of
+from infra.plumbing.ledger.note import (
+    KeyMalformed,
+    VerifierKey,
+    parse_keys,
+    public_key_of,
+    sign_note,
+)
 from infra.plumbing.ledger.verifying import NotTheLog, verify_export
 
 if TYPE_CHECKING:
@@ -25,6 +32,8 @@ SEED = bytes(range(32))
 THIEVES_SEED = bytes(range(1, 33))
 ORIGIN = f"rapport/{UUID(int=1)}"
 KEY = str(VerifierKey(ORIGIN, public_key_of(SEED)))
+OLD = f"rapport/{UUID(int=7)}"
+"""A log that ended when a backup was restored; the export's goes on from it."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -87,6 +96,38 @@ def checkpoint_of(items: Sequence[Item], seed: bytes = SEED, origin: str = ORIGI
     return sign_checkpoint(Checkpoint(origin, len(items), tree.root()), seed).encode()
 
 
+def tree_of(items: Sequence[Item]) -> Frontier:
+    """The tree over these events."""
+    tree = Frontier()
+    for item in items:
+        tree.push(item.leaf)
+    return tree
+
+
+def record_of(  # noqa: PLR0913 - each is a way to be false
+    old: Sequence[Item],
+    agrees: Sequence[Item],
+    begins: Sequence[Item],
+    *,
+    edge: bytes | None = None,
+    names: tuple[str, str] = (OLD, ORIGIN),
+    signers: tuple[str, ...] = (OLD, ORIGIN),
+    seed: bytes = SEED,
+) -> bytes:
+    """The signed record of a log `old` that ended; `edge` is that of its tree unless given."""
+
+    def told(items: Sequence[Item]) -> str:
+        return f"{len(items)} {b64encode(tree_of(items).root()).decode()}"
+
+    packed = tree_of(old).packed() if edge is None else edge
+    written = f"edge {b64encode(packed).decode()}\n" if packed else ""
+    text = (
+        f"{names[1]}\nrestored-from 2\nold {names[0]}\nsigned {told(old)}\n{written}"
+        f"agrees {told(agrees)}\nbegins {told(begins)}\nat 2026-03-01T00:00:00Z\nreason fire\n"
+    )
+    return sign_note(text, seed, signers).encode()
+
+
 def line_of(item: Item, position: int) -> bytes:
     header = pack_header(item.header)
     content = item.body if item.whole else item.digest
@@ -117,29 +158,39 @@ def write_files(folder: Path, items: Sequence[Item], lines: Sequence[bytes], not
 
 def verdict(folder: Path, *, kept: Path | None = None, key: Path | None = None) -> str:
     """What both verifiers say: PASS, or where the fault is. That they agree is asserted."""
+    return verdict_in_words(folder, kept=kept, key=key)[0]
+
+
+def verdict_in_words(
+    folder: Path, *, kept: Path | None = None, key: Path | None = None
+) -> tuple[str, str]:
+    """The same, and why: in the same words where events are missing or their roots differ."""
     ours, theirs = packaged(folder, kept, key), standing_alone(folder, kept, key)
-    assert ours == theirs, (ours, theirs)
+    assert ours[0] == theirs[0], (ours, theirs)
+    if ours[0].startswith("positions") or "before" in ours[1]:
+        assert ours == theirs
+    assert ours[1].partition(";")[2] == theirs[1].partition(";")[2], (ours, theirs)
     return ours
 
 
-def packaged(folder: Path, kept: Path | None, key: Path | None) -> str:
+def packaged(folder: Path, kept: Path | None, key: Path | None) -> tuple[str, str]:
     try:
         keys = parse_keys(key.read_text("utf-8")) if key else []
         verify_export(folder, kept=kept.read_bytes() if kept else None, keys=keys)
     except NotTheLog as bad:
-        return bad.where
+        return bad.where, bad.why
     except KeyMalformed:
-        return "public key"
+        return "public key", ""
     except (OSError, UnicodeDecodeError) as error:
-        return type(error).__name__
-    return "PASS"
+        return type(error).__name__, ""
+    return "PASS", ""
 
 
-def standing_alone(folder: Path, kept: Path | None, key: Path | None) -> str:
+def standing_alone(folder: Path, kept: Path | None, key: Path | None) -> tuple[str, str]:
     try:
         alone.verify(folder, kept, key)
     except alone.Bad as bad:
-        return str(bad.args[0])
+        return str(bad.args[0]), str(bad.args[1])
     except (OSError, UnicodeDecodeError) as error:
-        return type(error).__name__
-    return "PASS"
+        return type(error).__name__, ""
+    return "PASS", ""

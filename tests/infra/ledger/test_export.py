@@ -183,4 +183,4 @@ def test_the_records_of_former_logs_go_with_an_export(
         "record 1",
         "record 2",
     ]
-    assert verdict(tmp_path / "x", key=signed / "public-key") == "PASS"
+    assert verdict(tmp_path / "x", key=signed / "public-key") == "restored-from-1.note"

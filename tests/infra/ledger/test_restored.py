@@ -9,11 +9,13 @@ from uuid import UUID
 import pytest
 
 from infra.plumbing.ledger.checkpoint import read_checkpoint
+from infra.plumbing.ledger.export import export_log
 from infra.plumbing.ledger.format import Frontier
 from infra.plumbing.ledger.note import open_note, parse_keys
 from infra.plumbing.ledger.recount import roots_of_leaves
 from infra.plumbing.ledger.restored import Asked, NewLogRefused, start_new_log
 from tests.infra.ledger.conftest import NOW, grow
+from tests.infra.ledger.forge import verdict
 from tests.infra.ledger.test_signing import notes_in, opened
 
 if TYPE_CHECKING:
@@ -77,6 +79,31 @@ def test_a_log_that_holds_what_was_signed_is_not_parted_with(
     for reason in ("", " \n", "x" * 501, "bell\x07"):
         with pytest.raises(NewLogRefused, match="Give a reason"):
             begin(Asked(reason, NEW.deployment, NOW))
+
+
+@pytest.mark.usefixtures("signed_then_rolled_back")
+def test_an_auditor_with_the_old_checkpoint_checks_the_new_logs_export(  # noqa: PLR0913, PLR0917 - fixtures
+    open_signer: Open,
+    restarted: Ledger,
+    make_event: MakeEvent,
+    places: Places,
+    owner: psycopg.Connection[Any],
+    tmp_path: Path,
+) -> None:
+    kept = tmp_path / "kept"
+    kept.write_bytes((places.published / "latest.checkpoint").read_bytes())
+    start_new_log(owner, places, NEW)
+    grow(restarted, make_event, 3)
+    open_signer().sign()
+    folder, key = tmp_path / "x", places.published / "public-key"
+    export_log(owner, folder)
+    assert verdict(folder, kept=kept, key=key) == "PASS"
+    record = folder / "restored-from-1.note"
+    record.write_text(record.read_text().replace("\nbegins 4 ", "\nbegins 5 "))
+    assert verdict(folder, kept=kept) == verdict(folder, key=key) == record.name
+    record.unlink()
+    assert verdict(folder, key=key) == "PASS"
+    assert verdict(folder, kept=kept, key=key) == "kept checkpoint"
 
 
 def told(record: Path) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ import pytest
 from infra.plumbing.ledger.checkpoint import Checkpoint, sign_checkpoint
 from infra.plumbing.ledger.entries import write_line
 from infra.plumbing.ledger.format import leaf_hash, pack_header
+from infra.plumbing.ledger.verifying import ROOT_DIFFERS
 from tests.infra.ledger.forge import (
     KEY,
     ORIGIN,
@@ -29,6 +30,7 @@ from tests.infra.ledger.forge import (
     line_of,
     relinked,
     verdict,
+    verdict_in_words,
     write_export,
     write_files,
 )
@@ -151,13 +153,13 @@ def test_a_log_of_any_size_passes(tmp_path: Path, key: Path, events: int) -> Non
         (swapped, "position 11"),
         (without_first, "position 4"),
         (without_middle, "position 13"),
-        (without_last, "position 30"),
-        (without_customer, "position 23"),
+        (without_last, "positions 1 to 30"),
+        (without_customer, "positions 1 to 30"),
         (backdated, "position 14"),
         (recorded_earlier, "position 10"),
         (inserted, "position 11"),
         (given_to_another, "position 10"),
-        (truncated, "position 16"),
+        (truncated, "positions 1 to 30"),
     ],
 )
 def test_lines_made_to_fit_themselves_are_found_by_their_neighbours(
@@ -218,9 +220,42 @@ def test_a_deleted_customer_is_named_by_their_first_event(tmp_path: Path) -> Non
     assert verdict(folder) == "position 2"
 
 
+def test_a_deleted_customer_whose_lines_are_numbered_anew_is_told_as_well_as_can_be(
+    tmp_path: Path, kept: Path
+) -> None:
+    """Each line fits its neighbours then: only roots tell where, and only as far as one is held."""
+    left = without_customer(list(HONEST))  # 8 of 30 are theirs, the first at 2
+    folder = write_export(tmp_path / "x", left, checkpoint_of(HONEST))
+    gone = "; 8 of 30 signed events are gone"
+    assert verdict_in_words(folder) == ("positions 1 to 30", f"they are not all there{gone}")
+    where, why = verdict_in_words(folder, kept=kept)
+    assert where == "positions 1 to 20"
+    assert why == f"{ROOT_DIFFERS}{gone}"
+    later = [*HONEST[:22], *without_customer(HONEST[22:])]
+    folder = write_export(tmp_path / "y", later, checkpoint_of(HONEST))
+    assert verdict_in_words(folder, kept=kept) == (
+        "positions 21 to 30",
+        "they are not all there; 2 of 30 signed events are gone",
+    )
+
+
+def test_a_customer_whose_versions_have_a_hole_is_named_with_the_versions(tmp_path: Path) -> None:
+    left = [item for item in HONEST if item.header.stream != CUSTOMER or item.header.version > 3]
+    folder = write_export(tmp_path / "x", left, checkpoint_of(HONEST))
+    why = f"before it versions 1 to 3 of customer {CUSTOMER} are missing"
+    assert verdict_in_words(folder) == (
+        "position 11",
+        f"{why}; 3 of 30 signed events are gone",
+    )
+    left = [*HONEST[:9], *HONEST[10:]]
+    folder = write_export(tmp_path / "y", left, checkpoint_of(HONEST))
+    why = f"before it versions 3 to 3 of customer {CUSTOMER} are missing"
+    assert verdict_in_words(folder)[1] == f"{why}; 1 of 30 signed events are gone"
+
+
 def test_a_cut_end_is_named(tmp_path: Path) -> None:
     folder = write_export(tmp_path / "x", HONEST[:25], checkpoint_of(HONEST))
-    assert verdict(folder) == "position 26"
+    assert verdict(folder) == "positions 1 to 30"
     whole = (folder / "entries.ndjson").read_bytes()
     (folder / "entries.ndjson").write_bytes(whole[:-1])
     assert verdict(folder) == "position 25"
@@ -243,7 +278,7 @@ def test_a_log_rolled_back_behind_the_kept_checkpoint_is_found(
 ) -> None:
     folder = write_export(tmp_path / "x", HONEST[:17])
     assert verdict(folder, key=key) == "PASS"
-    assert verdict(folder, kept=kept, key=key) == "position 18"
+    assert verdict(folder, kept=kept, key=key) == "positions 18 to 20"
 
 
 def test_a_checkpoint_of_another_log_is_told_from_this_one(tmp_path: Path) -> None:
