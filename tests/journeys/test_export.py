@@ -135,6 +135,15 @@ def test_two_signers_do_not_work_on_one_memory(platform: Platform) -> None:
     assert platform.rapport("signer", "--once").returncode == 0
 
 
+def refuses_everything(platform: Platform, words: str) -> None:
+    export_nowhere = f"export-log --out {platform.data_dir}/../no"
+    for command in ("up", "notifier", "signer", export_nowhere, "retention apply --yes"):
+        refused = platform.rapport(*command.split())
+        assert refused.returncode == 1, refused.stderr
+        assert words in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
 def test_a_database_restored_behind_a_checkpoint_is_refused_until_a_new_log_is_begun(
     platform: Platform, tmp_path: Path
 ) -> None:
@@ -155,19 +164,7 @@ def test_a_database_restored_behind_a_checkpoint_is_refused_until_a_new_log_is_b
 
     shutil.rmtree(database)
     copy(backup, database)
-    commands = [
-        "up",
-        "notifier",
-        "signer",
-        f"export-log --out {tmp_path}/no",
-        "retention apply --yes",
-    ]
-    for command in commands:
-        refused = platform.rapport(*command.split())
-        assert refused.returncode == 1, refused.stderr
-        assert "holds 6 events, but a checkpoint of 13 was published" in refused.stderr
-        assert "Traceback" not in refused.stderr
-
+    refuses_everything(platform, "holds 6 events, but a checkpoint of 13 was published")
     begun = platform.rapport("new-log", "--reason", "the disk of Monday was lost")
     assert begun.returncode == 0, begun.stderr
     assert "begins with the 6 events" in begun.stdout
