@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
+from rapport.errors import NotDoneYet
 from rapport.options import DataDir, Json, Key, Url, client_for
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 PATH = "/v1/privacy/requests"
 PAUSE_SECONDS = 0.2
+PATIENCE_SECONDS = 600.0
+"""An erasure takes seconds; it may have to wait for a backup that reads the same tables."""
 QUESTION = "Destroy this customer's key and remove their names? This cannot be undone."
 
 
@@ -46,7 +49,8 @@ def erase(
 def _wait(client: Client, told: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
     """Until the request is done; each store is shown as it is reached."""
     shown = 0
-    while True:
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
         for store in told["stores"][shown:]:
             if not quiet:
                 typer.echo(f"{store['store']:<28}{store['count']:>7}  {store['did']}")
@@ -55,6 +59,10 @@ def _wait(client: Client, told: dict[str, Any], *, quiet: bool) -> dict[str, Any
             return told
         time.sleep(PAUSE_SECONDS)
         told = client.get(f"{PATH}/{told['id']}")
+    raise NotDoneYet(
+        f"The erasure goes on by itself; {len(told['stores'])} of its steps are done. See the "
+        f"program's log for what holds it up, and {PATH}/{told['id']} for how far it is."
+    )
 
 
 def _print(certificate: dict[str, Any]) -> None:

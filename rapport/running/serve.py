@@ -38,6 +38,7 @@ from services.projections.web.pages import build_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from enum import Enum
 
     from rapport.running.house import House
 
@@ -141,12 +142,10 @@ def projection_service(house: House) -> ProjectionService:
 def _add_health(app: FastAPI, house: House) -> None:
     probe = Probe(house.database.conninfo)
 
-    @app.get("/healthz", tags=["operations"], summary="The program runs")
-    async def healthz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - called by route
+    async def healthz() -> JSONResponse:
         return JSONResponse({"status": "alive"})
 
-    @app.get("/readyz", tags=["operations"], summary="The program can do its work")
-    async def readyz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - called by route
+    async def readyz() -> JSONResponse:
         written = house.ledger.written  # read first: more may be written while we ask
         recorded = await probe.recorded()
         if recorded is None:
@@ -157,6 +156,10 @@ def _add_health(app: FastAPI, house: House) -> None:
         if refusal is not None:
             raise Problem("unavailable", f"The signer refuses this log. {refusal}")
         return JSONResponse({"status": "ready", "recorded": recorded})
+
+    tags: list[str | Enum] = ["operations"]
+    app.add_api_route("/healthz", healthz, tags=tags, summary="The program runs")
+    app.add_api_route("/readyz", readyz, tags=tags, summary="The program can do its work")
 
 
 class _Server(uvicorn.Server):

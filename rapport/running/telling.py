@@ -6,7 +6,6 @@ signer's memory. Where nothing was taken yet, it begins with the newest checkpoi
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import httpx2
 import orjson
 import structlog
 
+from infra.plumbing.http.posting import post_once
 from infra.plumbing.ledger.kept import PRIVATE, write_whole
 from infra.plumbing.ledger.signing import SQL
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 DEADLINE_SECONDS = 10.0
+HEADERS = {"content-type": "text/plain; charset=utf-8", "user-agent": "rapport-signer"}
 TURN_SECONDS = 1.0
 """How long one turn may go on with what waits: signing must not wait for the webhook."""
 
@@ -61,14 +62,14 @@ class Teller:
     def _send(self, note: str) -> bool:
         """True if it was taken."""
         try:
-            status = asyncio.run(_post(self.url, note))
+            answer = post_once(self.url, note.encode(), HEADERS, seconds=DEADLINE_SECONDS)
         except (httpx2.TransportError, TimeoutError) as error:
             log.warning("checkpoint not sent", error=type(error).__name__)
         else:
-            if 200 <= status < 300:  # noqa: PLR2004 - any 2xx says: taken
+            if answer.taken:
                 self.pause = self.again_at = 0.0
                 return True
-            log.warning("checkpoint not sent", status=status)
+            log.warning("checkpoint not sent", status=answer.status)
         self.pause = min(LONGEST_PAUSE_SECONDS, 2 * self.pause or FIRST_PAUSE_SECONDS)
         self.again_at = monotonic() + self.pause
         return False
@@ -87,12 +88,3 @@ class Teller:
 
     def _remember(self, size: int) -> None:
         write_whole(self.file, orjson.dumps({"origin": self.origin, "size": size}), PRIVATE)
-
-
-async def _post(url: str, note: str) -> int:
-    client = httpx2.AsyncClient(timeout=None, trust_env=False)
-    async with asyncio.timeout(DEADLINE_SECONDS), client:
-        headers = {"content-type": "text/plain; charset=utf-8", "user-agent": "rapport-signer"}
-        request = client.stream("POST", url, content=note.encode(), headers=headers)
-        async with request as answer:
-            return answer.status_code

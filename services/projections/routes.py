@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 # FastAPI reads the annotations of routes at run time, so these are no type-checking imports.
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request  # noqa: TC002 - read at run time by FastAPI
+from starlette.requests import Request
 from starlette.responses import Response
 
 from events.errors import FieldError

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from infra.plumbing.ledger.errors import LedgerBusy
+from infra.plumbing.ledger.errors import LedgerBusy, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ class _Caller:
     """Held until the caller's answers are there, or it is to lead."""
     leads: bool = False
     answers: list[Outcome] | None = None
-    failure: BaseException | None = None
+    failure: Exception | None = None
 
 
 class GroupCommit:
@@ -82,7 +82,7 @@ class GroupCommit:
         if not caller.leads and not turn.acquire(timeout=PATIENCE_SECONDS):
             self._leave(caller)
         if caller.leads:
-            self._lead()
+            self._lead(caller)
         if caller.failure is not None:
             raise caller.failure
         return caller.answers or []
@@ -115,21 +115,42 @@ class GroupCommit:
         self._waiting -= len(caller.events)
         self._waiting_bytes -= caller.size
 
-    def _lead(self) -> None:
-        """Work on what waits, our own first of all, then pass the turn on."""
-        self._wait_a_moment()
-        callers = self._take()
+    def _lead(self, leader: _Caller) -> None:
+        """Work on what waits, our own first of all, then pass the turn on, whatever happens."""
+        callers: list[_Caller] = []
         try:
-            if not self._share(callers):
-                for caller in callers:
-                    self._share([caller])
+            self._wait_a_moment()
+            callers = self._take()
+            self._work_for(callers)
         finally:
-            with self._lock:
-                heir = self._queue[0] if self._queue else None
-                self._at_work = heir is not None
-                if heir is not None:
-                    heir.leads = True
+            self._pass_on(leader, callers)
+
+    def _work_for(self, callers: Sequence[_Caller]) -> None:
+        """Append for `callers` together; for each alone, if one's own fault stopped them all."""
+        try:
+            self._share(callers)
+        except LedgerBusy as busy:
+            for caller in callers:
+                caller.failure = busy
+        except Exception as failure:  # noqa: BLE001 - raised again in the thread whose fault it is
+            if len(callers) == 1:
+                callers[0].failure = failure
+                return
+            for caller in callers:
+                self._work_for([caller])
+
+    def _pass_on(self, leader: _Caller, callers: Sequence[_Caller]) -> None:
+        with self._lock:
+            if leader in self._queue:  # interrupted before the turn began
+                self._queue.remove(leader)
+                self._count_out(leader)
+            heir = self._queue[0] if self._queue else None
+            self._at_work = heir is not None
+            if heir is not None:
+                heir.leads = True
         for caller in callers:
+            if caller.answers is None and caller.failure is None:
+                caller.failure = OutcomeUnknown("The turn was interrupted. Send the same again.")
             caller.turn.release()
         if heir is not None:
             heir.turn.release()
@@ -156,18 +177,9 @@ class GroupCommit:
             self._shared_last = len(callers)
             return callers
 
-    def _share(self, callers: Sequence[_Caller]) -> bool:
-        """Work for `callers` together; False if each is to be worked for alone."""
-        try:
-            outcomes = self._work([event for caller in callers for event in caller.events])
-        except BaseException as failure:  # noqa: BLE001 - handed to every caller it concerns
-            if len(callers) > 1 and not isinstance(failure, LedgerBusy):
-                return False
-            for caller in callers:
-                caller.failure = failure
-            return True
+    def _share(self, callers: Sequence[_Caller]) -> None:
+        outcomes = self._work([event for caller in callers for event in caller.events])
         at = 0
         for caller in callers:
             caller.answers = outcomes[at : at + len(caller.events)]
             at += len(caller.events)
-        return True

@@ -199,10 +199,11 @@ class _Reading:
 
     def _grow(self, subtrees: list[tuple[int, bytes]]) -> None:
         """Put perfect subtrees to the right of the tree, whose peaks they join where they pair."""
-        for level, node in subtrees:
+        for peak in subtrees:
+            level, node = peak
             while self._peaks and self._peaks[-1][0] == level:
-                node = node_hash(self._peaks.pop()[1], node)  # noqa: PLW2901 - it climbs
-                level += 1  # noqa: PLW2901 - the same
+                node = node_hash(self._peaks.pop()[1], node)
+                level += 1
             self._peaks.append((level, node))
 
     def _refuse_beyond(self) -> None:

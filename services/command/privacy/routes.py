@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from uuid import UUID  # noqa: TC003 - FastAPI reads it at run time
+from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -27,6 +27,7 @@ _BAD_REF: Final = FieldError(
     "This is no reference to a customer.",
     "Send a customer UUID, or kind:value such as email:name@example.org.",
 )
+RequestId = Annotated[UUID, Path(description="The id that asking answered with.")]
 Officer = Annotated[Principal, Depends(require(Action.MANAGE_PRIVACY))]
 
 
@@ -43,24 +44,26 @@ def build_router(privacy: Privacy) -> APIRouter:
     """The routes of privacy requests."""
     router = APIRouter(tags=["privacy"])
 
-    @router.post(PATH, status_code=202, summary="Ask for access, erasure, suppression or release")
-    async def ask(asked: Asked, officer: Officer) -> Response:  # pyright: ignore[reportUnusedFunction] - called by route
+    async def ask(asked: Asked, officer: Officer) -> Response:
         """Taken at once and worked off behind; look at `Location` for how far it is."""
         return await run_in_threadpool(_ask, privacy, asked, officer)
 
-    @router.get(f"{PATH}/{{request}}", summary="How far a request is, with its certificate")
-    async def tell(request: UUID, _: Officer) -> Response:  # pyright: ignore[reportUnusedFunction] - called by route
+    async def tell(request: RequestId, _: Officer) -> Response:
         """Each store that was changed, what waits, and where the ledger says so."""
         return _json(await run_in_threadpool(privacy.tell, request))
 
-    @router.get(f"{PATH}/{{request}}/export", summary="All that is kept about a customer")
-    async def export(request: UUID, officer: Officer) -> Response:  # pyright: ignore[reportUnusedFunction] - called by route
+    async def export(request: RequestId, officer: Officer) -> Response:
         """For a request of the type access: names, events with proofs, mentions by others.
 
         This read is recorded in the customer's history, and so stands in the export.
         """
         return _json(await run_in_threadpool(privacy.export, request, officer))
 
+    one = f"{PATH}/{{request}}"
+    asking = "Ask for access, erasure, suppression or release"
+    router.add_api_route(PATH, ask, methods=["POST"], status_code=202, summary=asking)
+    router.add_api_route(one, tell, summary="How far a request is, with its certificate")
+    router.add_api_route(f"{one}/export", export, summary="All that is kept about a customer")
     return router
 
 

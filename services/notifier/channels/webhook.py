@@ -13,7 +13,6 @@ not followed. Ten seconds are all an attempt may take, however slowly its bytes 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import logging
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ import httpx2
 from standardwebhooks import Webhook
 
 from infra.plumbing.clock import system_clock
+from infra.plumbing.http.posting import post_once
 from services.notifier.channel import Channel, Delivered, GiveUp, Message, Outcome, TryAgain
 from services.notifier.errors import ChannelMisconfigured
 
@@ -60,22 +60,18 @@ class WebhookChannel:
     def deliver(self, message: Message) -> Outcome:
         """Post `message` once; a reason never holds the address, which may be a secret itself."""
         try:
-            status, retry_after = asyncio.run(self._post(message))
+            answer = post_once(
+                self.url,
+                message.body,
+                self._headers(message),
+                seconds=self.deadline.total_seconds(),
+                tls=self.tls,
+            )
         except TimeoutError:
             return TryAgain(f"no answer within {self.deadline.total_seconds():g} seconds")
         except httpx2.TransportError as error:
             return TryAgain(f"the receiver could not be reached ({type(error).__name__})")
-        return read_answer(status, retry_after, self.clock())
-
-    async def _post(self, message: Message) -> tuple[int, str | None]:
-        """Return status and Retry-After; the answer's body is not read."""
-        client = httpx2.AsyncClient(verify=self.tls, timeout=None, trust_env=False)
-        async with asyncio.timeout(self.deadline.total_seconds()), client:
-            request = client.stream(
-                "POST", self.url, content=message.body, headers=self._headers(message)
-            )
-            async with request as answer:
-                return answer.status_code, answer.headers.get("retry-after")
+        return read_answer(answer.status, answer.retry_after, self.clock())
 
     def _headers(self, message: Message) -> dict[str, str]:
         # The library takes any datetime for UTC, so it must be UTC.

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads it at run time
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from events.errors import BadIdentifier
