@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from infra.plumbing.ledger.tiles import TileWriter
 from infra.plumbing.telemetry import configure_logging
 from rapport.running.house import open_house
 from rapport.running.serve import (
     build_app,
     command_service,
     in_background,
+    loops,
     serve,
     take_port,
     url_of,
@@ -31,13 +31,7 @@ def run_command(settings: Settings) -> None:
         take_port(settings.host, settings.port) as taken,
         open_house(settings, what="rapport command", attach=True) as house,
         command_service(house) as service,
-        in_background(
-            [
-                ("proposals", service.run_proposals),
-                ("privacy", service.run_privacy),
-                ("tiles", TileWriter(house.pool).run),
-            ]
-        ),
+        in_background(loops(house, service)),
     ):
         app = build_app(house, command=service)
         signals.serving = True

@@ -19,9 +19,11 @@ from infra.plumbing.access import Access
 from infra.plumbing.errors import PortTaken
 from infra.plumbing.http import auth, problems
 from infra.plumbing.http.problems import Problem
+from infra.plumbing.ledger.covered import CheckpointWatch
 from infra.plumbing.ledger.errors import LedgerWentBack
 from infra.plumbing.ledger.kept import read_refusal
 from infra.plumbing.ledger.probe import Probe
+from infra.plumbing.ledger.tiles import TileWriter
 from infra.plumbing.postgres.pool import session_conninfo
 from infra.plumbing.vault.rewriting import Rewriter
 from services.command.audit.routes import build_router as audit_router
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from enum import Enum
 
     from rapport.running.house import House
+
+    Loop = tuple[str, Callable[[Event], object]]
 
 VERSION = "0.1.0"
 FAREWELL_SECONDS = 5
@@ -139,6 +143,16 @@ def projection_service(house: House) -> ProjectionService:
     return service
 
 
+def loops(house: House, command: CommandService) -> list[Loop]:
+    """What a program that records does beside answering HTTP, each for `in_background`."""
+    return [
+        ("proposals", command.run_proposals),
+        ("privacy", command.run_privacy),
+        ("tiles", TileWriter(house.pool).run),
+        ("checkpoints", CheckpointWatch(house.pool).run),
+    ]
+
+
 def _add_health(app: FastAPI, house: House) -> None:
     probe = Probe(house.database.conninfo)
 
@@ -147,15 +161,17 @@ def _add_health(app: FastAPI, house: House) -> None:
 
     async def readyz() -> JSONResponse:
         written = house.ledger.written  # read first: more may be written while we ask
-        recorded = await probe.recorded()
-        if recorded is None:
+        seen = await probe.look()
+        if seen is None:
             raise Problem("unavailable", "The database does not answer just now. Ask again.")
-        if recorded < written:
-            raise Problem("unavailable", str(LedgerWentBack(recorded, written)))
+        if seen.recorded < written:
+            raise Problem("unavailable", str(LedgerWentBack(seen.recorded, written)))
         refusal = await asyncio.to_thread(read_refusal, house.settings.checkpoints_path)
         if refusal is not None:
             raise Problem("unavailable", f"The signer refuses this log. {refusal}")
-        return JSONResponse({"status": "ready", "recorded": recorded})
+        return JSONResponse(
+            {"status": "ready", "recorded": seen.recorded, "checkpoint": seen.told()}
+        )
 
     tags: list[str | Enum] = ["operations"]
     app.add_api_route("/healthz", healthz, tags=tags, summary="The program runs")
@@ -192,7 +208,7 @@ def serve(app: FastAPI, taken: socket.socket, on_ready: Callable[[], None]) -> N
 
 
 @contextmanager
-def in_background(works: Sequence[tuple[str, Callable[[Event], object]]]) -> Generator[Event]:
+def in_background(works: Sequence[Loop]) -> Generator[Event]:
     """Run loops in threads for the length of a `with`; each takes the event that ends it.
 
     A loop that fails ends the program in good order (SIGTERM to ourselves), and its error is

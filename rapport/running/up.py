@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import orjson
 
 from infra.plumbing.access import Access, create_key
-from infra.plumbing.ledger.tiles import TileWriter
 from infra.plumbing.telemetry import configure_logging
 from rapport.options import endpoint_path, local_key_path
 from rapport.running.children import Children
@@ -22,6 +21,7 @@ from rapport.running.serve import (
     build_app,
     command_service,
     in_background,
+    loops,
     projection_service,
     serve,
     take_port,
@@ -33,10 +33,10 @@ from services.notifier.discovery import open_channels
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
-    from threading import Event
 
     from infra.plumbing.settings import Settings
     from rapport.running.house import House
+    from rapport.running.serve import Loop
     from services.command.service import CommandService
 
 
@@ -62,16 +62,11 @@ def up(settings: Settings, when_ready: Callable[[House, str], None]) -> None:
         serve(app, taken, lambda: when_ready(house, url_of(taken)))
 
 
-def _loops(house: House, command: CommandService) -> list[tuple[str, Callable[[Event], object]]]:
+def _loops(house: House, command: CommandService) -> list[Loop]:
     """What this process does beside answering HTTP."""
-    loops: list[tuple[str, Callable[[Event], object]]] = [
-        ("proposals", command.run_proposals),
-        ("privacy", command.run_privacy),
-        ("tiles", TileWriter(house.pool).run),
-    ]
-    if house.database.embedded is not None:
-        loops.append(("postgres", house.database.embedded.watch))
-    return loops
+    embedded = house.database.embedded
+    watching: list[Loop] = [] if embedded is None else [("postgres", embedded.watch)]
+    return [*loops(house, command), *watching]
 
 
 def _services(settings: Settings) -> list[list[str]]:

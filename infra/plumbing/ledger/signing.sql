@@ -19,6 +19,18 @@ INSERT INTO ledger.checkpoints (size, note) VALUES (%(size)s, %(note)s) ON CONFL
 -- name: signed
 SELECT max(size) FROM ledger.checkpoints
 
+-- name: covered
+-- The log's size, the newest checkpoint's size and age, and for how long the first event behind it
+-- has been recorded. One statement, so all of it is of one moment.
+SELECT head.size, last.size,
+    extract(epoch FROM clock_timestamp() - last.signed_at)::float8,
+    extract(epoch FROM clock_timestamp() - next.recorded_at)::float8
+FROM ledger.head AS head
+LEFT JOIN LATERAL (
+    SELECT size, signed_at FROM ledger.checkpoints ORDER BY size DESC LIMIT 1
+) AS last ON true
+LEFT JOIN ledger.events AS next ON next.position = coalesce(last.size, 0) + 1
+
 -- name: ended
 SELECT deployment FROM ledger.restorations
 

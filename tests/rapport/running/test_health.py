@@ -6,22 +6,28 @@ import asyncio
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx2
 import psycopg
 import pytest
+import structlog
 from anyio import to_thread
 from fastapi.testclient import TestClient
 
+from infra.plumbing.ledger import covered
 from infra.plumbing.ledger.answers import NewEvent
-from infra.plumbing.ledger.kept import LogRolledBack, write_refusal
+from infra.plumbing.ledger.covered import OVERDUE_SECONDS, CheckpointWatch, Covered
+from infra.plumbing.ledger.kept import LogRolledBack, SignerKeyMissing, write_refusal
 from infra.plumbing.postgres.database import Database
 from infra.plumbing.postgres.pool import address
 from rapport.running.house import open_house
-from rapport.running.serve import build_app
+from rapport.running.serve import build_app, command_service, in_background, loops
+from rapport.running.signer import Work
+from tests.services.notifier.house import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,12 +51,41 @@ def database(conninfo: str) -> Database:
     return Database(conninfo, conninfo, conninfo, conninfo)
 
 
+def record(house: House) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    event = NewEvent(uuid4(), "shop", uuid4().hex, "note.taken", "1-0-0", at, b"{}", bytes(32))
+    house.ledger.append([event])
+
+
+def sign(house: House, owner_conninfo: str) -> None:
+    """Let the signer sign what there is and leave."""
+    Work(house.settings, owner_conninfo, Event()).run(once=True)
+
+
+def checkpoint_told(house: House) -> dict[str, Any]:
+    """What a platform that is ready says of its newest checkpoint."""
+    with TestClient(build_app(house)) as client:
+        answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    return answer.json()["checkpoint"]
+
+
 def test_a_platform_that_can_work_says_how_much_is_recorded(house: House) -> None:
     with TestClient(build_app(house)) as client:
         answer = client.get("/readyz")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ready", "recorded": 0}
+    assert answer.json() == {
+        "status": "ready",
+        "recorded": 0,
+        "checkpoint": {
+            "size": None,
+            "age_seconds": None,
+            "uncovered": 0,
+            "waiting_seconds": 0.0,
+            "overdue": False,
+        },
+    }
 
 
 def test_a_database_that_says_nothing_makes_us_unready_within_two_seconds(house: House) -> None:
@@ -77,9 +112,7 @@ def test_a_database_that_refuses_makes_us_unready(house: House) -> None:
 def test_a_ledger_that_was_set_back_makes_us_unready(
     house: House, postgres_server: EmbeddedPostgres
 ) -> None:
-    at = datetime(2026, 1, 1, tzinfo=UTC)
-    event = NewEvent(uuid4(), "shop", "e-1", "note.taken", "1-0-0", at, b"{}", bytes(32))
-    house.ledger.append([event])
+    record(house)
     superuser = postgres_server.superuser_conninfo(address(house.database.conninfo).dbname)
     with TestClient(build_app(house)) as client:
         assert client.get("/readyz").json()["recorded"] == 1
@@ -131,3 +164,94 @@ def test_a_log_that_the_signer_refuses_makes_us_unready_until_it_signs_again(hou
         assert "holds 4 events, but a checkpoint of 9" in answer.json()["detail"]
         write_refusal(folder, None)
         assert client.get("/readyz").status_code == 200
+
+
+def test_a_signer_without_its_key_is_told_by_readyz_and_once_by_the_log(
+    house: House, owner_conninfo: str, intruder: psycopg.Connection[Any]
+) -> None:
+    """Checkpoints stop, and nothing else does: the platform stays ready, with a warning."""
+    key = house.settings.signer_key_path
+    record(house)
+    sign(house, owner_conninfo)
+    away = key.rename(key.with_name("away"))
+    record(house)
+    record(house)
+    with pytest.raises(SignerKeyMissing):
+        sign(house, owner_conninfo)
+    watch = CheckpointWatch(house.pool)
+    assert not watch.look().overdue, "it may be late by a little"
+
+    intruder.execute(
+        "UPDATE ledger.events SET recorded_at = recorded_at - interval '301 s' WHERE position = 2"
+    )
+    told = checkpoint_told(house)
+    assert (told["size"], told["uncovered"], told["overdue"]) == (1, 2, True)
+    assert 300 < told["waiting_seconds"] < 400
+    assert "the signer does not work" in told["warning"]
+    with structlog.testing.capture_logs() as logged:
+        watch.look()
+        watch.look()
+        away.rename(key)
+        sign(house, owner_conninfo)
+        watch.look()
+        watch.look()
+    warnings = [line for line in logged if line["log_level"] == "warning"]
+    assert [(line["event"], line["count"]) for line in warnings] == [
+        ("checkpoints_overdue", 2),
+        ("checkpoints_come_again", 0),
+    ]
+    assert checkpoint_told(house)["overdue"] is False
+    assert "warning" not in checkpoint_told(house)
+
+
+def test_a_log_that_was_never_signed_is_overdue_too(
+    house: House, intruder: psycopg.Connection[Any]
+) -> None:
+    record(house)
+    intruder.execute("UPDATE ledger.events SET recorded_at = recorded_at - interval '1 day'")
+
+    told = checkpoint_told(house)
+    assert (told["size"], told["age_seconds"], told["uncovered"]) == (None, None, 1)
+    assert told["overdue"] is True
+
+
+def test_a_quiet_log_is_not_overdue_however_old_its_checkpoint_is(
+    house: House, owner_conninfo: str, intruder: psycopg.Connection[Any]
+) -> None:
+    record(house)
+    sign(house, owner_conninfo)
+    intruder.execute("UPDATE ledger.checkpoints SET signed_at = signed_at - interval '1 day'")
+    intruder.execute("UPDATE ledger.events SET recorded_at = recorded_at - interval '1 day'")
+    assert checkpoint_told(house)["age_seconds"] > 86_000
+    assert checkpoint_told(house)["overdue"] is False
+
+    record(house)
+    told = checkpoint_told(house)
+    assert (told["uncovered"], told["overdue"]) == (1, False), "the new event waits since just now"
+
+
+@pytest.mark.parametrize(
+    ("seen", "overdue"),
+    [
+        (Covered(5, 5, 1e6, 0.0), False),
+        (Covered(5, 4, 1e6, OVERDUE_SECONDS), False),
+        (Covered(5, 4, 1e6, OVERDUE_SECONDS + 1), True),
+        (Covered(5, None, None, OVERDUE_SECONDS + 1), True),
+    ],
+)
+def test_overdue_is_what_waits_too_long_and_not_what_is_old(
+    seen: Covered, *, overdue: bool
+) -> None:
+    assert seen.overdue is overdue
+
+
+def test_what_serves_http_watches_the_checkpoints_as_long_as_it_runs(
+    house: House, intruder: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(covered, "LOOK_SECONDS", 0.01)
+    record(house)
+    intruder.execute("UPDATE ledger.events SET recorded_at = recorded_at - interval '1 day'")
+    with command_service(house) as command, structlog.testing.capture_logs() as logged:
+        watching = [loop for loop in loops(house, command) if loop[0] == "checkpoints"]
+        with in_background(watching):
+            wait_until(lambda: any(line["event"] == "checkpoints_overdue" for line in logged))
