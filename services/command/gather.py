@@ -26,12 +26,21 @@ MAX_TOGETHER: Final = 1_000
 MAX_WAITING: Final = 20_000
 """Items that may wait; beyond, a caller is told to come back."""
 
+MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of items that may wait, as the caller counts them, as long as more than one caller waits.
+
+Read, an event takes a multiple of what it has in bytes, and its request still holds the body.
+"""
 MOMENT_SECONDS: Final = 0.002
 """How long a round waits for company where the last one had some."""
 
 
 class Overloaded(Exception):
-    """Too much is waiting already: come back later. Nothing was taken."""
+    """Too many items are waiting already: come back later. Nothing was taken."""
+
+
+class NoRoom(Overloaded):
+    """Few enough, but too large: too many bytes are waiting already."""
 
 
 class Closed(Exception):
@@ -47,6 +56,8 @@ class _Wait(Generic[Question, Answer]):
     """A caller. With a `loop` it is a coroutine there, whose future only that loop may touch."""
 
     items: Sequence[Question]
+    size: int
+    """Bytes of the items."""
     future: Future[list[Answer]] | asyncio.Future[list[Answer]]
     loop: asyncio.AbstractEventLoop | None = None
     begun: bool = False
@@ -81,14 +92,20 @@ class Gatherer(Generic[Question, Answer]):
         work: Callable[[Sequence[Question]], list[Answer]],
         *,
         shared: tuple[type[Exception], ...] = (),
+        size_of: Callable[[Question], int] = lambda _: 0,
         max_waiting: int = MAX_WAITING,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
+        """`size_of`: the bytes of an item, by which what waits is bounded too."""
         self._work = work
         self._shared = shared
+        self._size_of = size_of
         self._max_waiting = max_waiting
+        self._max_waiting_bytes = max_waiting_bytes
         self._queue: deque[_Wait[Question, Answer]] = deque()
         self._changed = Condition()
         self._waiting = 0
+        self._waiting_bytes = 0
         self._closed = False
         self._thread = Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
@@ -97,11 +114,11 @@ class Gatherer(Generic[Question, Answer]):
         """Ask for `items` to be worked on; never blocks. A cancelled future is not begun.
 
         Raises:
-            Overloaded: too much is waiting.
+            Overloaded: too much is waiting; NoRoom: too many bytes are.
             Closed: `close` was called.
         """
         future = Future[list[Answer]]()
-        self._enter(_Wait(items, future))
+        self._enter(_Wait(items, self._size(items), future))
         return future
 
     async def join(self, items: Sequence[Question], seconds: float) -> list[Answer]:
@@ -114,7 +131,7 @@ class Gatherer(Generic[Question, Answer]):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Answer]] = loop.create_future()
-        wait = _Wait(items, future, loop)
+        wait = _Wait(items, self._size(items), future, loop)
         self._enter(wait)
         # By hand: `asyncio.wait_for` costs a multiple of it.
         limit = loop.call_later(seconds, self._give_up, wait)
@@ -122,6 +139,9 @@ class Gatherer(Generic[Question, Answer]):
             return await future
         finally:
             limit.cancel()
+
+    def _size(self, items: Sequence[Question]) -> int:
+        return sum([self._size_of(item) for item in items])
 
     def _give_up(self, wait: _Wait[Question, Answer]) -> None:
         with self._changed:
@@ -132,9 +152,12 @@ class Gatherer(Generic[Question, Answer]):
         with self._changed:
             if self._closed:
                 raise Closed
-            if self._waiting and self._waiting + len(wait.items) > self._max_waiting:
+            items, size = self._waiting + len(wait.items), self._waiting_bytes + wait.size
+            if self._waiting and items > self._max_waiting:
                 raise Overloaded
-            self._waiting += len(wait.items)
+            if self._waiting and size > self._max_waiting_bytes:
+                raise NoRoom
+            self._waiting, self._waiting_bytes = items, size
             self._queue.append(wait)
             self._changed.notify()
 
@@ -171,6 +194,7 @@ class Gatherer(Generic[Question, Answer]):
                 taken.append(self._queue.popleft())
                 size += len(taken[-1].items)
             self._waiting -= size
+            self._waiting_bytes -= sum([wait.size for wait in taken])
             return taken
 
     def _do(self, begun: list[_Wait[Question, Answer]]) -> None:

@@ -20,7 +20,7 @@ from infra.plumbing.http.auth import authenticate, forbidden
 from infra.plumbing.http.problems import Problem
 from infra.plumbing.ledger.errors import OutcomeUnknown
 from services.command.answers import batch_answer, one_answer
-from services.command.gather import Closed, Overloaded
+from services.command.gather import Closed, NoRoom, Overloaded
 from services.command.intake import MAX_BYTES, Refused, foreign, read_request
 from services.command.media import Mode, UnknownMediaType, mode_of
 from services.command.openapi import DESCRIPTION, OPERATION, RESPONSES
@@ -142,6 +142,11 @@ async def _items(service: CommandService, request: Request, mode: Mode, body: by
 async def _answer(service: CommandService, mode: Mode, items: list[Item]) -> Response:
     try:
         answers = await service.take(items)
+    except NoRoom:
+        raise Problem(
+            "unavailable",
+            "Too many bytes of events wait already. Nothing was stored; send it later.",
+        ) from None
     except Overloaded:
         raise Problem(
             "too-many-requests", "Too many events wait already. Nothing was stored; send it later."

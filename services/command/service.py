@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from infra.plumbing.away import AWAY
 from infra.plumbing.clock import system_clock
 from infra.plumbing.ledger.errors import OutcomeUnknown
-from services.command.gather import MAX_WAITING, Gatherer, Unfinished
+from services.command.gather import MAX_WAITING, MAX_WAITING_BYTES, Gatherer, Unfinished
 from services.command.intake import Accepted
 from services.command.privacy.service import Privacy
 from services.command.privacy.steps import Means
@@ -50,6 +50,7 @@ class CommandService:
         catalog: Catalog,
         clock: Clock = system_clock,
         max_waiting: int = MAX_WAITING,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
         answer_seconds: float = ANSWER_SECONDS,
         rewrite: Callable[[datetime], int] | None = None,
         journal: Journal | None = None,
@@ -59,7 +60,11 @@ class CommandService:
         self.catalog = catalog
         self.recorder = Recorder(ledger, vault, pool, master, clock)
         self._gatherer = Gatherer[Accepted, "Answer"](
-            self.recorder.record, shared=AWAY, max_waiting=max_waiting
+            self.recorder.record,
+            shared=AWAY,
+            size_of=lambda event: len(event.written),
+            max_waiting=max_waiting,
+            max_waiting_bytes=max_waiting_bytes,
         )
         self.proposals = Proposals(pool, self._gatherer.submit, catalog, AWAY, clock)
         means = Means(
@@ -80,7 +85,7 @@ class CommandService:
         Returns one answer per item in order, once it is durable.
 
         Raises:
-            Overloaded, Closed: nothing was taken.
+            Overloaded (NoRoom is one), Closed: nothing was taken.
             OutcomeUnknown: not answered, by the database or within `answer_seconds`; what was
                 begun by then may be stored, now or still. Send the same again.
             another of NOT_NOW: nothing was stored. Send the same again.

@@ -144,6 +144,36 @@ def test_when_too_much_waits_a_sender_is_told_to_come_back(house: House) -> None
     assert house.ledger.size() == len(good)
 
 
+def test_when_too_many_bytes_wait_a_sender_is_told_to_come_back(house: House) -> None:
+    """Room for one large event; the head lock holds the work up."""
+    many = 6
+    large = {"complaint_id": "k-1", "about": "delivery", "text": "." * 3_000}
+    with (
+        CommandService(
+            ledger=house.ledger,
+            vault=house.vault,
+            pool=house.pool,
+            master=house.master,
+            catalog=house.service.catalog,
+            max_waiting_bytes=4_500,
+        ) as narrow,
+        ThreadPoolExecutor(many) as senders,
+        house.pool.connection() as holder,
+    ):
+        holder.execute(b"SELECT size FROM ledger.head FOR UPDATE")
+        post = house.over(narrow).post
+        sent = [senders.submit(post, complaint(id=f"c-{n}", data=large)) for n in range(many)]
+        refused = next(as_completed(sent)).result()
+        holder.rollback()
+        answers = [each.result() for each in sent]
+
+    assert (refused.status_code, refused.json()["type"]) == (503, "unavailable")
+    assert "Nothing was stored" in refused.json()["detail"]
+    assert int(refused.headers["retry-after"]) >= 1
+    assert {answer.status_code for answer in answers} == {201, 503}
+    assert house.ledger.size() == [answer.status_code for answer in answers].count(201) <= 3
+
+
 def test_many_senders_at_once_are_each_answered_with_their_own_receipt(house: House) -> None:
     events = [complaint(id=f"c-{number}") for number in range(64)]
     with ThreadPoolExecutor(8) as senders:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.command.gather import MAX_TOGETHER, Closed, Gatherer, Overloaded, Unfinished
+from services.command.gather import (
+    MAX_TOGETHER,
+    Closed,
+    Gatherer,
+    NoRoom,
+    Overloaded,
+    Unfinished,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -129,6 +136,37 @@ def test_one_caller_larger_than_the_limit_is_taken_when_nothing_waits(worker: Wo
         assert small.submit([1, 2, 3]).result(WAIT) == [2, 4, 6]
     finally:
         small.close()
+
+
+@pytest.fixture
+def narrow(worker: Worker) -> Generator[Gatherer[int, int]]:
+    """Each number is as many bytes as it counts, and 10 bytes may wait."""
+    made = Gatherer[int, int](worker, size_of=lambda number: number, max_waiting_bytes=10)
+    yield made
+    worker.go.set()
+    made.close()
+
+
+def test_a_caller_is_told_to_come_back_when_too_many_bytes_wait(
+    narrow: Gatherer[int, int], worker: Worker
+) -> None:
+    first = held(narrow, worker)
+    waiting = narrow.submit([4, 4])
+    with pytest.raises(NoRoom):
+        narrow.submit([1, 2])
+    with pytest.raises(NoRoom):
+        asyncio.run(narrow.join([3], WAIT))
+    last = narrow.submit([2])
+    worker.go.set()
+
+    assert [each.result(WAIT) for each in (first, waiting, last)] == [[2], [8, 8], [4]]
+
+
+def test_bytes_that_were_taken_make_room_again(narrow: Gatherer[int, int], worker: Worker) -> None:
+    worker.go.set()
+
+    assert [narrow.submit([10]).result(WAIT) for _ in range(5)] == [[20]] * 5
+    assert narrow.submit([11]).result(WAIT) == [22], "one alone may be larger than the limit"
 
 
 def test_a_caller_that_went_away_is_not_worked_for(
