@@ -82,6 +82,7 @@ class Action(StrEnum):
     READ_SIGNALS = "read churn signals"
     READ_HISTORY = "read recorded history and proofs"
     READ_OPERATIONS = "read quarantine, dead letters and progress"
+    REPLAY = "try again what waits in quarantine"
     MANAGE_IDENTITY = "link and unlink customers"
     MANAGE_PRIVACY = "answer privacy requests"
     MANAGE_ACCESS = "make and revoke keys"
@@ -97,6 +98,7 @@ ACTIONS: Final[Mapping[Action, frozenset[Role]]] = MappingProxyType(
         Action.READ_SIGNALS: frozenset({Role.MARKETER, Role.AGENT, Role.ADMIN}),
         Action.READ_HISTORY: frozenset({Role.AUDITOR, Role.PRIVACY, Role.ADMIN}),
         Action.READ_OPERATIONS: frozenset({Role.OPERATOR, Role.ADMIN}),
+        Action.REPLAY: frozenset({Role.OPERATOR, Role.ADMIN}),
         Action.MANAGE_IDENTITY: frozenset({Role.STEWARD, Role.ADMIN}),
         Action.MANAGE_PRIVACY: frozenset({Role.PRIVACY, Role.ADMIN}),
         Action.MANAGE_ACCESS: frozenset({Role.ADMIN}),

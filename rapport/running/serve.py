@@ -31,6 +31,7 @@ from services.command.audit.service import Audit
 from services.command.privacy.journal import NAME as JOURNAL
 from services.command.privacy.journal import Journal
 from services.command.privacy.routes import build_router as privacy_router
+from services.command.replay_routes import build_router as quarantine_router
 from services.command.routes import install as install_intake
 from services.command.service import CommandService
 from services.projections.routes import build_router as projection_router
@@ -103,6 +104,7 @@ def build_app(
         audit = Audit(house.ledger, house.vault, command.recorder, house.catalog)
         app.include_router(audit_router(audit))
         app.include_router(privacy_router(command.privacy))
+        app.include_router(quarantine_router(command.quarantine))
     if projections is not None:
         app.include_router(projection_router(projections))
         app.include_router(build_pages(projections.answers, access))
@@ -148,6 +150,7 @@ def loops(house: House, command: CommandService) -> list[Loop]:
     return [
         ("proposals", command.run_proposals),
         ("privacy", command.run_privacy),
+        ("quarantine", command.run_quarantine),
         ("tiles", TileWriter(house.pool).run),
         ("checkpoints", CheckpointWatch(house.pool).run),
     ]

@@ -254,7 +254,12 @@ def _looks_like_us(source: str) -> bool:
 
 def ahead(occurred_at: datetime, now: datetime) -> bool:
     """Whether an event's time lies too far in the future to be believed."""
-    return occurred_at - now > MAX_AHEAD
+    return occurred_at > believed_until(now)
+
+
+def believed_until(now: datetime) -> datetime:
+    """The latest time an event may have, to be recorded now."""
+    return now + MAX_AHEAD
 
 
 def identifiers_of(item: Accepted) -> list[Identifier]:

@@ -1,8 +1,9 @@
 """What is not recorded and not lost: events set aside, sealed, until somebody decides.
 
 Two reasons. `time-ahead`: the time is not to be believed yet; the body is sealed under the key of
-the customer. `suppressed`: the event is about a person who is not to be recorded; the body is
-sealed under a key of its own, and nothing links it to a customer.
+the customer, or, if nobody knows them, under a key of its own. `suppressed`: the event is about a
+person who is not to be recorded; the body is sealed under a key of its own, and nothing links it to
+a customer. Nobody becomes a customer by an event that was set aside.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from infra.plumbing.queries import Queries
 from infra.plumbing.vault import erasure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
+
+    from psycopg import Connection
 
     from infra.plumbing.ledger.answers import NewEvent
     from infra.plumbing.postgres.pool import Pool
@@ -44,16 +47,34 @@ _SQL: Final = Queries.beside("services.command", "quarantine.sql")
 class Quarantined:
     """Kept aside, sealed, not in the ledger."""
 
-    errors: tuple[FieldError, ...] = (AHEAD_ERROR,)
+    reason: str
+    errors: tuple[FieldError, ...]
+
+    @classmethod
+    def because(cls, reason: str) -> Quarantined:
+        """Set aside for `reason`, one of the two."""
+        return cls(reason, (AHEAD_ERROR if reason == TIME_AHEAD else SUPPRESSED_ERROR,))
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
-    """An event not to be recorded about `person`, sealed under the key of `stranger`."""
+class Aside:
+    """An event to be set aside.
+
+    `own`: whose keys belong to this row alone. `names` and `others`: hashes of the names of people
+    nobody knows, of its customer and of others in it. `person`: the number under which the customer
+    is not to be recorded; None if the event is only ahead of its time.
+    """
 
     event: NewEvent
-    stranger: Person
-    person: UUID
+    own: tuple[Person, ...] = ()
+    names: tuple[bytes, ...] = ()
+    others: tuple[bytes, ...] = ()
+    person: UUID | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why, in a fixed word."""
+        return TIME_AHEAD if self.person is None else SUPPRESSED
 
 
 class Quarantine:
@@ -64,39 +85,45 @@ class Quarantine:
         self._pool = pool
         self._vault = vault
 
-    def keep_early(self, events: Sequence[NewEvent]) -> list[bool]:
-        """Set aside events that lie ahead; False for one whose customer was erased meanwhile.
+    def set_aside(self, found: Sequence[Aside]) -> list[bool]:
+        """Keep events; False for one whose people were erased, released or suppressed meanwhile.
 
-        The keys are held until the rows are there, so an erasure finds either the row or no key.
+        The list and the keys are held until the rows are there: an erasure and a release find
+        either the rows or nobody they could be about.
         """
         with self._pool.connection() as connection:
-            held = self._vault.hold(connection, {event.stream for event in events})
-            kept = [event for event in events if event.stream in held]
-            columns = _columns(kept) | {"persons": [None] * len(kept), "reason": TIME_AHEAD}
-            connection.execute(_SQL["set_aside"], columns)
-        return [event.stream in held for event in events]
-
-    def withhold(self, found: Sequence[Withheld]) -> list[bool]:
-        """Set aside events about people not to be recorded, each under a key of its own.
-
-        False for one whose person was erased or released meanwhile. The list is held until the
-        rows are there, so a release and an erasure find them.
-        """
-        with self._pool.connection() as connection:
-            persons = {each.person for each in found}
-            listed = erasure.hold_listed(connection, persons)
-            kept = [each for each in found if each.person in listed]
+            may = self._may_be_kept(connection, found)
+            kept = [each for each, good in zip(found, may, strict=True) if good]
             with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-                columns = _columns([each.event for each in kept])
-                columns |= {"persons": [each.person for each in kept], "reason": SUPPRESSED}
-                new = {stream for (stream,) in cursor.execute(_SQL["set_aside"], columns)}
-            strangers = [each.stranger for each in kept if each.stranger.stream in new]
-            self._vault.keep(connection, strangers)
-        return [each.person in listed for each in found]
+                new = {stream for (stream,) in cursor.execute(_SQL["set_aside"], _columns(kept))}
+            own = [person for each in kept if each.event.stream in new for person in each.own]
+            self._vault.keep(connection, own)
+        return may
+
+    def _may_be_kept(self, connection: Connection[Any], found: Sequence[Aside]) -> list[bool]:
+        persons = {each.person for each in found if each.person is not None}
+        withheld = erasure.hold_listed(connection, persons)
+        listed = erasure.listed_among(
+            connection, {name for each in found for name in (*each.names, *each.others)}
+        )
+        known = {each.event.stream for each in found if _is_known(each)}
+        held = self._vault.hold(connection, known)
+        return [
+            (each.person is None or each.person in withheld)
+            and (each.event.stream in held or not _is_known(each))
+            and listed.isdisjoint((*each.names, *each.others))
+            for each in found
+        ]
 
 
-def _columns(events: Sequence[NewEvent]) -> dict[str, Any]:
-    columns: dict[str, list[Any]] = {
+def _is_known(aside: Aside) -> bool:
+    """Whether it is about a customer there is, under whose key it is sealed."""
+    return all(person.stream != aside.event.stream for person in aside.own)
+
+
+def _columns(found: Sequence[Aside]) -> dict[str, list[Any]]:
+    events = [each.event for each in found]
+    return {
         "sources": [event.source for event in events],
         "event_ids": [event.event_id for event in events],
         "types": [event.type for event in events],
@@ -106,5 +133,14 @@ def _columns(events: Sequence[NewEvent]) -> dict[str, Any]:
         "times": [event.occurred_at for event in events],
         "macs": [event.content_mac for event in events],
         "bodies": [event.body for event in events],
+        "persons": [each.person for each in found],
+        "reasons": [each.reason for each in found],
+        "owns": [_joined(person.stream.hex for person in each.own) for each in found],
+        "names": [_joined(name.hex() for name in each.names) for each in found],
+        "others": [_joined(name.hex() for name in each.others) for each in found],
     }
-    return columns
+
+
+def _joined(words: Iterable[str]) -> str:
+    """Several values in one: arrays of arrays of different lengths are none to PostgreSQL."""
+    return " ".join(words)

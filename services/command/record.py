@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from events.errors import FieldError
+from events.identifiers import normalise
 from infra.plumbing.away import AWAY
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, NewEvent, Stored
 from infra.plumbing.ledger.errors import OutcomeUnknown
@@ -23,10 +24,10 @@ from services.command.intake import (
     identifiers_of,
     others_in,
 )
-from services.command.quarantine import SUPPRESSED_ERROR, Quarantine, Quarantined, Withheld
+from services.command.quarantine import Aside, Quarantine, Quarantined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -68,8 +69,10 @@ class Recorder:
         self.mac_key = master.derive(MAC_LABEL)
         self._macs = Mac(self.mac_key)
 
-    def record(self, events: Sequence[Accepted]) -> list[Answer]:
+    def record(self, events: Sequence[Accepted], *, keep: bool = True) -> list[Answer]:
         """Store `events` in order; one answer each. Sending the same again is safe.
+
+        Without `keep` nothing is put into quarantine: what would be is there already.
 
         Raises:
             OutcomeUnknown: some may be stored; the same events sent again tell.
@@ -80,7 +83,7 @@ class Recorder:
         answers: dict[int, Answer] = {}
         for wave in _waves(events):
             try:
-                answers.update(self._record(wave, known, now))
+                answers.update(self._record(wave, known, now, keep=keep))
             except AWAY as error:
                 if any(isinstance(answer, Stored) for answer in answers.values()):
                     raise OutcomeUnknown("Some of the events were stored.") from error
@@ -123,7 +126,7 @@ class Recorder:
         }
 
     def _record(
-        self, events: Mapping[int, Accepted], known: Known, now: datetime
+        self, events: Mapping[int, Accepted], known: Known, now: datetime, *, keep: bool
     ) -> dict[int, Answer]:
         """Answer each of `events`. Only those that name somebody not remembered are looked up."""
         plain: dict[int, NewEvent] = {}
@@ -140,7 +143,7 @@ class Recorder:
         new = {index: event for index, event in strange.items() if index not in answers}
         found = self._sealed(list(new.values()), now) if new else []
         ready = {**plain, **dict(zip(new, found, strict=True))}
-        answers.update(self._placed({index: ready[index] for index in sorted(ready)}, now))
+        answers.update(self._placed({index: ready[index] for index in sorted(ready)}, keep=keep))
         return answers
 
     def _plain(self, accepted: Accepted, known: Known) -> NewEvent | None:
@@ -163,29 +166,24 @@ class Recorder:
         return self._seal(accepted, subject, parties)
 
     def _placed(
-        self, ready: Mapping[int, NewEvent | Withheld | Rejected], now: datetime
+        self, ready: Mapping[int, NewEvent | Aside | Rejected], *, keep: bool
     ) -> dict[int, Answer]:
         """Append or set aside what was sealed, in order; what was refused stays so."""
         answers: dict[int, Answer] = {}
         fresh: dict[int, NewEvent] = {}
-        early: dict[int, NewEvent] = {}
-        withheld: dict[int, Withheld] = {}
+        aside: dict[int, Aside] = {}
         for index, each in ready.items():
             if isinstance(each, Rejected):
                 answers[index] = each
-            elif isinstance(each, Withheld):
-                withheld[index] = each
+            elif isinstance(each, Aside):
+                aside[index] = each
             else:
-                (early if ahead(each.occurred_at, now) else fresh)[index] = each
-        if withheld:
-            kept = self._quarantine.withhold(list(withheld.values()))
-            for (index, each), there in zip(withheld.items(), kept, strict=True):
-                aside = Quarantined((SUPPRESSED_ERROR,))
-                answers[index] = aside if there else _fenced(each.event)
-        if early:
-            kept = self._quarantine.keep_early(list(early.values()))
-            for (index, event), there in zip(early.items(), kept, strict=True):
-                answers[index] = Quarantined() if there else _fenced(event)
+                fresh[index] = each
+        if aside:
+            found = list(aside.values())
+            kept = self._quarantine.set_aside(found) if keep else [True] * len(found)
+            for (index, each), there in zip(aside.items(), kept, strict=True):
+                answers[index] = Quarantined.because(each.reason) if there else _fenced(each.event)
         answers.update(self._stored(fresh))
         return answers
 
@@ -200,47 +198,89 @@ class Recorder:
 
     def _sealed(
         self, events: Sequence[Accepted], now: datetime
-    ) -> list[NewEvent | Withheld | Rejected]:
+    ) -> list[NewEvent | Aside | Rejected]:
         """Find or make every customer named, all in one call, and seal each event under keys.
 
-        An event that goes into quarantine links no identifiers; so that it can be sealed, a
-        subject or another person in it whom nobody knows becomes a customer all the same.
+        Only an event that is to be stored makes customers and links names.
         """
         others = [others_in(event) for event in events]
-        named = list(dict.fromkeys(identifier for found in others for identifier in found))
+        places: dict[Identifier, int] = {}
+        for identifier in (each for found in others for each in found):
+            places.setdefault(identifier, len(events) + len(places))
+        beside = {
+            index: [places[identifier] for identifier in found]
+            for index, found in enumerate(others)
+            if found
+        }
         groups = [identifiers_of(event) for event in events]
         early = {index for index, event in enumerate(events) if ahead(event.envelope.time, now)}
-        people = self._vault.people([*groups, *([each] for each in named)], passing=early)
-        known = dict(zip(named, people[len(events) :], strict=True))
+        people = self._vault.people(
+            [*groups, *([each] for each in places)], passing=early, beside=beside
+        )
         return [
-            self._new_event(event, person, found, known)
-            for event, person, found in zip(events, people[: len(events)], others, strict=True)
+            self._new_event(
+                event,
+                people[index],
+                {each: people[places[each]] for each in found},
+                found,
+                early=index in early,
+            )
+            for index, (event, found) in enumerate(zip(events, others, strict=True))
         ]
 
     def _new_event(
         self,
         accepted: Accepted,
         subject: Person | None,
-        others: dict[Identifier, str],
-        known: dict[Identifier, Person | None],
-    ) -> NewEvent | Withheld | Rejected:
-        parties: dict[str, Person] = {}
+        others: dict[Identifier, Person | None],
+        pointers: dict[Identifier, str],
+        *,
+        early: bool,
+    ) -> NewEvent | Aside | Rejected:
         errors: list[FieldError] = []
         if subject is None:
             errors.append(FieldError("/subject", _NO_CUSTOMER, _NO_CUSTOMER_CURE))
-        for identifier, pointer in others.items():
-            person = known[identifier]
-            if person is None:
-                errors.append(FieldError(pointer, _NO_CUSTOMER, _NO_CUSTOMER_CURE))
-            else:
-                # Whoever is not to be recorded is named under a key that nobody keeps.
-                parties[str(identifier)] = person if person.withheld is None else Person.new()
+        errors.extend(
+            FieldError(pointers[identifier], _NO_CUSTOMER, _NO_CUSTOMER_CURE)
+            for identifier, person in others.items()
+            if person is None
+        )
         if subject is None or errors:
             return Rejected(tuple(errors), accepted.envelope.id)
-        if subject.withheld is None or _is_ours(accepted):
-            return self._seal(accepted, subject, parties)
-        stranger = Person.new(subject.withheld)
-        return Withheld(self._seal(accepted, stranger, parties), stranger, subject.withheld)
+        known = {each: person for each, person in others.items() if person is not None}
+        withheld = None if _is_ours(accepted) else subject.withheld
+        if early or withheld is not None:
+            return self._aside(accepted, subject, known, withheld)
+        return self._seal(accepted, subject, _named(known))
+
+    def _aside(
+        self,
+        accepted: Accepted,
+        subject: Person,
+        others: dict[Identifier, Person],
+        withheld: UUID | None,
+    ) -> Aside:
+        """The event sealed so that it names nobody who is not known without it."""
+        if withheld is not None:
+            subject = Person.new(withheld)
+        stranger = Person.new()
+        unknown = [identifier for identifier, person in others.items() if person.passing]
+        own = [subject] if subject.passing or withheld is not None else []
+        return Aside(
+            self._seal(accepted, subject, _named(others | dict.fromkeys(unknown, stranger))),
+            own=(*own, stranger) if unknown else tuple(own),
+            names=self._hashed(identifiers_of(accepted)) if subject.passing else (),
+            others=self._hashed(unknown),
+            person=withheld,
+        )
+
+    def _hashed(self, names: Iterable[Identifier]) -> tuple[bytes, ...]:
+        hashes = self._vault.hashes
+        return tuple(
+            hashes.listed(hashes.lookup(normalise(each)))
+            for each in names
+            if each.kind != CUSTOMER_KIND
+        )
 
     def _seal(self, accepted: Accepted, subject: Person, parties: dict[str, Person]) -> NewEvent:
         envelope = accepted.envelope
@@ -259,6 +299,14 @@ class Recorder:
     def _mac(self, accepted: Accepted) -> bytes:
         """What tells a repeat of the event from another one under its id."""
         return self._macs.of(accepted.written)
+
+
+def _named(others: Mapping[Identifier, Person]) -> dict[str, Person]:
+    """By what they are called; whoever is not to be recorded, under a key that nobody keeps."""
+    return {
+        str(identifier): person if person.withheld is None else Person.new()
+        for identifier, person in others.items()
+    }
 
 
 def _is_ours(accepted: Accepted) -> bool:

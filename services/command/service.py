@@ -13,6 +13,7 @@ from services.command.privacy.service import Privacy
 from services.command.privacy.steps import Means
 from services.command.proposals import Proposals
 from services.command.record import Recorder
+from services.command.replay import Again, Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,6 +79,7 @@ class CommandService:
             journal=journal,
         )
         self.privacy = Privacy(pool, means, AWAY)
+        self.quarantine = Replay(pool, Again(self.recorder, vault, catalog), clock, AWAY)
 
     async def take(self, items: Sequence[Item]) -> list[Answer]:
         """Record what is accepted of a request, together with whatever else waits.
@@ -106,6 +108,10 @@ class CommandService:
     def run_privacy(self, stop: Event) -> None:
         """Work off what was asked about customers' data, until `stop` is set."""
         self.privacy.run(stop)
+
+    def run_quarantine(self, stop: Event) -> None:
+        """Record what was set aside for being ahead of its time, as its time comes."""
+        self.quarantine.run(stop)
 
     def close(self) -> None:
         """Take nothing more and finish what waits."""

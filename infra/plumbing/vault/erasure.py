@@ -30,7 +30,7 @@ _SQL = Queries.beside("infra.plumbing.vault", "erasure.sql")
 class Forgotten(NamedTuple):
     """What an erasure took out of the vault, and how many names it put on the list.
 
-    `withheld`: events that were set aside because the customer was not to be recorded. `names`:
+    `withheld`: events that were set aside under keys of their own. `names`:
     the hashes that are on the list because of it.
     """
 
@@ -70,7 +70,7 @@ def append_behind_fence(connection: Connection[Any], event: NewEvent) -> Outcome
 def forget(connection: Connection[Any], hashes: Hashes, stream: UUID) -> Forgotten:
     """Destroy the key of `stream` and remove its identifiers; their hashes go on the list.
 
-    What was withheld about the customer goes too, with its keys. All at once, so that no writer
+    What was set aside about the customer goes too, with its keys. All at once, so that no writer
     finds a name without its key, or a name gone and not listed.
     """
     new = uuid4()
@@ -79,7 +79,7 @@ def forget(connection: Connection[Any], hashes: Hashes, stream: UUID) -> Forgott
         names, persons = _known(cursor, hashes, stream, None)
         destroyed = cursor.execute(_SQL["destroy_key"], {"stream": stream}).rowcount
         removed = cursor.execute(_SQL["remove_identifiers"], {"stream": stream}).rowcount
-        withheld = _drop(cursor, persons)
+        withheld = _drop(cursor, persons) + drop_named(connection, names)
         listed = _list(cursor, new, names)
         cursor.execute(_SQL["unlist"], {"persons": persons})
         listed += cursor.execute(_SQL["rename"], {"person": new, "before": persons}).rowcount
@@ -139,12 +139,12 @@ def settle(connection: Connection[Any], person: UUID, recorded: Sequence[int]) -
 
 
 def drop_withheld(connection: Connection[Any], hashes: Hashes, listed: bytes | None) -> int:
-    """Remove what was withheld about a name that nobody has; the name is on the list afterwards."""
+    """Remove what was set aside about a name that nobody has; the name stays on the list."""
     with _cursor(connection) as cursor:
         _take_list(cursor)
-        _, persons = _known(cursor, hashes, None, listed)
+        names, persons = _known(cursor, hashes, None, listed)
         cursor.execute(_SQL["list_again"], {"persons": persons})
-        return _drop(cursor, persons)
+        return _drop(cursor, persons) + drop_named(connection, names)
 
 
 def hold_listed(connection: Connection[Any], persons: Collection[UUID]) -> set[UUID]:
@@ -153,6 +153,25 @@ def hold_listed(connection: Connection[Any], persons: Collection[UUID]) -> set[U
         cursor.execute(_SQL["hold_list"])
         found = cursor.execute(_SQL["still_listed"], {"persons": list(persons)}).fetchall()
     return {person for (person,) in found}
+
+
+def listed_among(connection: Connection[Any], names: Collection[bytes]) -> set[bytes]:
+    """Those of the hashed `names` that are not to be recorded."""
+    with _cursor(connection) as cursor:
+        found = cursor.execute(_SQL["listed_among"], {"hashes": list(names)}).fetchall()
+    return {bytes(name) for (name,) in found}
+
+
+def waits(connection: Connection[Any], listed: bytes) -> bool:
+    """Whether an event that was set aside names somebody nobody knows by the hash `listed`."""
+    with _cursor(connection) as cursor:
+        return cursor.execute(_SQL["waits"], {"hashes": [listed]}).fetchone() is not None
+
+
+def drop_named(connection: Connection[Any], names: Collection[bytes]) -> int:
+    """Remove what was set aside naming somebody nobody knew, by one of `names`; with its keys."""
+    with _cursor(connection) as cursor:
+        return _count(cursor.execute(_SQL["drop_named"], {"hashes": list(names)}))
 
 
 def is_listed(
@@ -189,10 +208,12 @@ def restore_list(
         cursor.execute(_SQL["release_names"], {"hashes": list(released)})
 
 
-def persons_of(connection: Connection[Any], hashes: Hashes, stream: UUID) -> list[UUID]:
-    """The numbers under which events about a customer are withheld, as their names tell."""
+def traces_of(
+    connection: Connection[Any], hashes: Hashes, stream: UUID
+) -> tuple[set[bytes], list[UUID]]:
+    """By what events about a customer are found that were set aside: hashed names, and numbers."""
     with _cursor(connection) as cursor:
-        return _known(cursor, hashes, stream, None)[1]
+        return _known(cursor, hashes, stream, None)
 
 
 def _take_list(cursor: Cursor[Any]) -> None:

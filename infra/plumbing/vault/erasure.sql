@@ -46,19 +46,35 @@ WHERE person = ANY(%(before)s::uuid[]) AND person <> %(person)s
 
 -- name: drop_withheld
 WITH gone AS (
-    DELETE FROM ops.quarantine WHERE person = ANY(%(persons)s::uuid[]) RETURNING stream
+    DELETE FROM ops.quarantine WHERE person = ANY(%(persons)s::uuid[]) RETURNING own
 ), keys AS (
-    DELETE FROM vault.keys USING gone WHERE keys.stream = gone.stream
+    DELETE FROM vault.keys USING gone WHERE keys.stream = ANY(gone.own)
 )
 SELECT count(*) FROM gone
 
 -- name: drop_recorded
 WITH gone AS (
-    DELETE FROM ops.quarantine WHERE id = ANY(%(ids)s::bigint[]) RETURNING stream
+    DELETE FROM ops.quarantine WHERE id = ANY(%(ids)s::bigint[]) RETURNING own
 ), keys AS (
-    DELETE FROM vault.keys USING gone WHERE keys.stream = gone.stream
+    DELETE FROM vault.keys USING gone WHERE keys.stream = ANY(gone.own)
 )
 SELECT count(*) FROM gone
+
+-- name: drop_named
+WITH gone AS (
+    DELETE FROM ops.quarantine
+    WHERE names && %(hashes)s::bytea[] OR others && %(hashes)s::bytea[] RETURNING own
+), keys AS (
+    DELETE FROM vault.keys USING gone WHERE keys.stream = ANY(gone.own)
+)
+SELECT count(*) FROM gone
+
+-- name: waits
+SELECT id FROM ops.quarantine
+WHERE names && %(hashes)s::bytea[] OR others && %(hashes)s::bytea[] LIMIT 1
+
+-- name: listed_among
+SELECT hash FROM vault.suppressed WHERE hash = ANY(%(hashes)s::bytea[]) AND NOT released
 
 -- name: left_over
 SELECT count(*) FROM ops.quarantine WHERE person = %(person)s

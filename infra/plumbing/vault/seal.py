@@ -34,12 +34,14 @@ class Person:
     """A customer in the vault: their stream and the key their values are sealed under.
 
     `withheld`: nothing is to be recorded about them; events are set aside under this number.
+    `passing`: nobody knows them, and the event that names them does not count: they are not stored.
     """
 
     stream: UUID
     key_id: str
     key: bytes
     withheld: UUID | None = None
+    passing: bool = False
     subject: str = field(init=False, repr=False, compare=False)
     """How a stored body names them; written once, for each of their events says it."""
 
@@ -48,10 +50,10 @@ class Person:
         object.__setattr__(self, "subject", f"customer:{self.stream}")
 
     @classmethod
-    def new(cls, withheld: UUID | None = None) -> Person:
+    def new(cls, withheld: UUID | None = None, *, passing: bool = False) -> Person:
         """Somebody nobody knows yet; nothing is stored."""
         stream = uuid4()
-        return cls(stream, f"{stream}/1", os.urandom(KEY_BYTES), withheld)
+        return cls(stream, f"{stream}/1", os.urandom(KEY_BYTES), withheld, passing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ their text stands in the database only sealed under the customer's own key.
 from __future__ import annotations
 
 import hmac
-import os
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -24,10 +23,17 @@ from infra.plumbing.vault.master import (
     VaultError,
 )
 from infra.plumbing.vault.memory import Memory
-from infra.plumbing.vault.seal import Person
+from infra.plumbing.vault.resolving import (
+    CUSTOMER_KIND,
+    NEVER_SEALED,
+    Asked,
+    Batch,
+    add_keys,
+    load_people,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -36,11 +42,9 @@ if TYPE_CHECKING:
 
     from infra.plumbing.vault.master import Master
     from infra.plumbing.vault.memory import Known
+    from infra.plumbing.vault.seal import Person
 
-CUSTOMER_KIND = "customer"
 ATTEMPTS = 5
-NEVER_SEALED = 0
-"""The number of changes of a vault without a master key, in which nobody can be."""
 _SQL = Queries.beside("infra.plumbing.vault", "vault.sql")
 
 
@@ -113,7 +117,11 @@ class Vault:
             return row[1] if row else None
 
     def people(
-        self, named: Sequence[Sequence[Identifier]], *, passing: Collection[int] = ()
+        self,
+        named: Sequence[Sequence[Identifier]],
+        *,
+        passing: Collection[int] = (),
+        beside: Mapping[int, Sequence[int]] | None = None,
     ) -> list[Person | None]:
         """For each event's identifiers (its subject first) the customer they name.
 
@@ -124,16 +132,19 @@ class Vault:
         back with `withheld` set: a stranger of whom nothing is stored, or the customer with nothing
         new remembered.
 
-        `passing`: indices in `named` of events that do not count yet. They link no identifier to
-        a known customer; a customer nobody knows is made with the subject alone.
+        `passing`: indices in `named` of events that do not count yet. `beside`: by the index of an
+        event those of the other people it names, who stand in `named` as well. An event that does
+        not count, that is withheld, or that names a `customer:` nobody has leaves nothing behind:
+        it links no identifier, and whoever only such events name comes back `passing`.
 
         Raises:
             VaultBusy: concurrent writers kept taking the same identifiers.
         """
         normal = [[normalise(identifier) for identifier in group] for group in named]
+        asked = Asked(normal, passing, beside or {})
         for _ in range(ATTEMPTS):
             with self._pool.connection() as connection, _cursor(connection) as cursor:
-                found = _Batch(self._master, self.hashes, cursor, normal, passing)
+                found = Batch(self._master, self.hashes, cursor, asked)
                 people = found.resolve()
                 if not found.settled:
                     connection.rollback()
@@ -157,7 +168,7 @@ class Vault:
     def keep(self, connection: Connection[Any], people: Sequence[Person]) -> None:
         """Store new `people` in the transaction of `connection`, without any identifier."""
         with _cursor(connection) as cursor:
-            _add_keys(self._master, cursor, people)
+            add_keys(self._master, cursor, people)
 
     def hold(self, connection: Connection[Any], streams: Iterable[UUID]) -> set[UUID]:
         """Those of `streams` whose key exists; none is destroyed before the transaction ends."""
@@ -187,174 +198,7 @@ class Vault:
 
     def _load(self, streams: Sequence[UUID]) -> dict[UUID, Person]:
         with self._pool.connection() as connection, _cursor(connection) as cursor:
-            return _load_people(self._master, cursor, streams)
-
-
-class _Batch:
-    """One attempt to resolve the identifiers of a batch of events in one transaction."""
-
-    def __init__(
-        self,
-        master: Master,
-        hashes: Hashes,
-        cursor: Cursor[Any],
-        named: Sequence[Sequence[Identifier]],
-        passing: Collection[int],
-    ) -> None:
-        self._passing = passing
-        self._master = master
-        self._cursor = cursor
-        self._named = named
-        self._hashes = hashes
-        self._lookups = {
-            identifier: hashes.lookup(identifier)
-            for group in named
-            for identifier in group
-            if identifier.kind != CUSTOMER_KIND
-        }
-        self._streams: dict[Identifier, UUID] = {}
-        self._new_identifiers: dict[Identifier, UUID] = {}
-        self._new_people: dict[UUID, Person] = {}
-        self._listed: dict[Identifier, UUID] = {}
-        self.settled = True
-        self.changes = NEVER_SEALED
-        self.linked: dict[bytes, Person] = {}
-
-    def resolve(self) -> list[Person | None]:
-        """The customer of each event; `settled` is false if another writer was faster.
-
-        `linked` are then those who may be remembered while `changes` stands still, by lookup.
-        """
-        self._cursor.execute(_SQL["changes"])  # first: whatever changes later voids what is read
-        row = self._cursor.fetchone()
-        self.changes = NEVER_SEALED if row is None else row[0]
-        self._find_known()
-        self._look_on_the_list()
-        chosen = [
-            self._choose(group, learn=index not in self._passing)
-            for index, group in enumerate(self._named)
-        ]
-        known = {who for who in chosen if isinstance(who, UUID) and who not in self._new_people}
-        people = _load_people(self._master, self._cursor, known)
-        if len(people) < len(known):  # erased since the first look
-            self.settled = False
-            return []
-        people.update(self._new_people)
-        self._remember(people)
-        self.linked = {
-            self._hashes.lookup(identifier): person
-            for identifier, stream in self._streams.items()
-            if (person := people.get(stream)) is not None and person.withheld is None
-        }
-        return [people[who] if isinstance(who, UUID) else who for who in chosen]
-
-    def _find_known(self) -> None:
-        by_lookup = {lookup: identifier for identifier, lookup in self._lookups.items()}
-        self._cursor.execute(_SQL["find"], {"lookups": list(by_lookup)})
-        for lookup, stream in self._cursor:
-            self._streams[by_lookup[bytes(lookup)]] = stream
-        asked = {
-            identifier
-            for group in self._named
-            for identifier in group
-            if identifier.kind == CUSTOMER_KIND
-        }
-        if asked:
-            self._cursor.execute(
-                _SQL["keys"], {"streams": [UUID(identifier.value) for identifier in asked]}
-            )
-            real = {row[0] for row in self._cursor}
-            for identifier in asked:
-                if UUID(identifier.value) in real:
-                    self._streams[identifier] = UUID(identifier.value)
-
-    def _look_on_the_list(self) -> None:
-        """Which of the names nobody knows are not to be recorded? Held until the end."""
-        hashes = {
-            self._hashes.listed(lookup): identifier
-            for identifier, lookup in self._lookups.items()
-            if identifier not in self._streams
-        }
-        if hashes:
-            self._cursor.execute(_SQL["hold_list"])
-            self._cursor.execute(_SQL["listed"], {"hashes": list(hashes)})
-            self._listed = {hashes[bytes(hash_)]: person for hash_, person in self._cursor}
-
-    def _choose(self, group: Sequence[Identifier], *, learn: bool) -> UUID | Person | None:
-        """The stream of one event, or a stranger; if we `learn`, new identifiers are noted."""
-        subject = group[0]
-        if subject.kind == CUSTOMER_KIND and subject not in self._streams:
-            return None
-        listed = (self._listed[each] for each in group if each in self._listed)
-        withheld = next(listed, None)
-        if withheld is not None:
-            return Person.new(withheld)
-        known = (self._streams[identifier] for identifier in group if identifier in self._streams)
-        stream = next(known, None)
-        if stream is None:
-            person = Person.new()
-            stream = person.stream
-            self._new_people[stream] = person
-            learned = group if learn else group[:1]
-        else:
-            learned = group if learn else ()
-        for identifier in learned:
-            if identifier not in self._streams and identifier.kind != CUSTOMER_KIND:
-                self._streams[identifier] = stream
-                self._new_identifiers[identifier] = stream
-        return stream
-
-    def _remember(self, people: dict[UUID, Person]) -> None:
-        """Write new customers and identifiers, in one order for all writers (no deadlock)."""
-        fresh = [
-            each
-            for each, stream in self._new_identifiers.items()
-            if people[stream].withheld is None
-        ]
-        if not fresh:
-            return
-        fresh.sort(key=lambda each: self._lookups[each])
-        self._cursor.execute(
-            _SQL["add_identifiers"],
-            {
-                "lookups": [self._lookups[each] for each in fresh],
-                "streams": [self._new_identifiers[each] for each in fresh],
-                "kinds": [each.kind for each in fresh],
-                "sealed": [
-                    _sealed(people[self._new_identifiers[each]], each, self._lookups[each])
-                    for each in fresh
-                ],
-            },
-        )
-        self.settled = len(self._cursor.fetchall()) == len(fresh)
-        if self.settled and self._new_people:
-            _add_keys(self._master, self._cursor, list(self._new_people.values()))
-
-
-def _add_keys(master: Master, cursor: Cursor[Any], people: Sequence[Person]) -> None:
-    cursor.execute(
-        _SQL["add_keys"],
-        {
-            "key_ids": [person.key_id for person in people],
-            "streams": [person.stream for person in people],
-            "wrapped": [master.wrap(person.key, person.key_id) for person in people],
-        },
-    )
-
-
-def _load_people(
-    master: Master, cursor: Cursor[Any], streams: Iterable[UUID]
-) -> dict[UUID, Person]:
-    cursor.execute(_SQL["keys"], {"streams": list(streams)})
-    return {
-        stream: Person(stream, key_id, master.unwrap(bytes(wrapped), key_id), suppressed)
-        for stream, key_id, wrapped, suppressed in cursor
-    }
-
-
-def _sealed(person: Person, identifier: Identifier, lookup: bytes) -> bytes:
-    nonce = os.urandom(NONCE_BYTES)
-    return nonce + AESGCM(person.key).encrypt(nonce, identifier.value.encode(), lookup)
+            return load_people(self._master, cursor, streams)
 
 
 def reference(ref: str) -> Identifier:

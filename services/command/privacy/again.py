@@ -45,6 +45,7 @@ def do_again(pool: Pool, journal: Journal, now: datetime, work_off: Callable[[],
     work_off()
     with pool.connection() as connection:
         erasure.restore_list(connection, wanted.listed, wanted.released)
+        erasure.drop_named(connection, wanted.forgotten)
     if back and wanted.released:  # the journal now ends with their being erased again
         journal.note(Kind.RELEASE, None, None, wanted.released, now)
     return len(back)

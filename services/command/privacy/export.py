@@ -90,10 +90,10 @@ def _event(
 def _waiting(
     connection: Connection[Any], means: Means, stream: UUID, keys: Mapping[str, bytes]
 ) -> list[dict[str, Any]]:
-    """Their events in quarantine: dated ahead, or withheld under a number their names lead to."""
-    persons = erasure.persons_of(connection, means.vault.hashes, stream)
+    """Their events in quarantine: dated ahead, or withheld; found by their names too."""
+    names, persons = erasure.traces_of(connection, means.vault.hashes, stream)
     with connection.cursor(row_factory=namedtuple_row) as cursor:
-        wanted = {"stream": stream, "persons": persons}
+        wanted = {"stream": stream, "persons": persons, "names": list(names)}
         found: list[Any] = cursor.execute(SQL["waiting"], wanted).fetchall()
     strangers = means.vault.keys(row.key_id for row in found)
     return [

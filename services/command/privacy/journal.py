@@ -41,13 +41,15 @@ class JournalDamaged(HouseError):
 class Wanted:
     """What the lines come to: who must be erased or suppressed, and which hashes are on the list.
 
-    `listed` has the hashes of one line together: they are one person's.
+    `listed` has the hashes of one line together: they are one person's. `forgotten` are those of
+    the erased, of whom nothing that was set aside may wait.
     """
 
     erased: set[UUID] = field(default_factory=set[UUID])
     suppressed: set[UUID] = field(default_factory=set[UUID])
     listed: list[frozenset[bytes]] = field(default_factory=list[frozenset[bytes]])
     released: set[bytes] = field(default_factory=set[bytes])
+    forgotten: set[bytes] = field(default_factory=set[bytes])
 
     def add(self, kind: Kind, customer: UUID | None, hashes: frozenset[bytes]) -> None:
         """Take one more line into account; they come in the order in which they were written."""
@@ -56,9 +58,11 @@ class Wanted:
             self.suppressed -= of
             self.listed = [left for each in self.listed if (left := each - hashes)]
             self.released |= hashes
+            self.forgotten -= hashes
             return
         if kind is Kind.ERASE:
             self.erased |= of
+            self.forgotten |= hashes
             self.suppressed -= of
         else:
             self.suppressed |= of

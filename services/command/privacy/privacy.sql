@@ -57,9 +57,18 @@ SELECT greatest(%(now)s, max(occurred_at)) FROM ledger.events WHERE stream = %(s
 SELECT id, stream, body FROM ops.quarantine
 WHERE person = %(person)s AND id > %(after)s ORDER BY id LIMIT 1
 
+-- name: due_again
+-- Of a customer, or a name nobody has, what was found suppressed when its time came.
+UPDATE ops.quarantine SET reason = 'time-ahead'
+WHERE person IS NULL AND reason = 'suppressed'
+    AND (stream = ANY(%(streams)s::uuid[]) OR names && %(names)s::bytea[])
+
+-- name: stays
+UPDATE ops.quarantine SET reason = %(reason)s WHERE id = %(id)s
+
 -- name: waiting
 SELECT stream, key_id, reason, occurred_at, received_at, body FROM ops.quarantine
-WHERE stream = %(stream)s OR person = ANY(%(persons)s::uuid[])
+WHERE stream = %(stream)s OR person = ANY(%(persons)s::uuid[]) OR names && %(names)s::bytea[]
 ORDER BY id
 
 -- name: mentions

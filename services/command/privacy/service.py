@@ -70,8 +70,18 @@ class Privacy:
             raise ValueError(str(wrong)) from wrong
         listed = None if stream is not None else self._listed(ref)
         with self._pool.connection() as connection:
-            self._refuse_nobody(connection, kind, stream, listed)
-            return requests.ask(connection, kind, stream, listed, by)
+            try:
+                self._refuse_nobody(connection, kind, stream, listed)
+            except NobodyKnown:
+                if not self._has_come(ref, stream):
+                    raise
+            else:
+                if kind is Kind.ERASE and listed is not None:  # from here on nobody gets the name
+                    erasure.suppress(connection, self._means.vault.hashes, None, listed)
+                if kind is not Kind.ERASE or not self._has_come(ref, stream):
+                    return requests.ask(connection, kind, stream, listed, by)
+            connection.rollback()
+        return self.ask(kind, ref, by)
 
     def tell(self, request: UUID) -> dict[str, Any] | None:
         """How far a request is, store by store, with its certificate; None if there is none."""
@@ -176,6 +186,13 @@ class Privacy:
             return None
         return hashes.listed(hashes.lookup(normalise(named)))
 
+    def _has_come(self, ref: str, stream: UUID | None) -> bool:
+        """Whether a name that was nobody's when we looked is somebody's by now.
+
+        What waits in quarantine under it may have been recorded meanwhile.
+        """
+        return stream is None and self._means.vault.find(ref) is not None
+
     def _refuse_nobody(
         self, connection: Connection[Any], kind: Kind, stream: UUID | None, listed: bytes | None
     ) -> None:
@@ -186,7 +203,10 @@ class Privacy:
             return
         if kind is Kind.ACCESS:
             raise NobodyKnown("No customer has this name.")
-        if not erasure.is_listed(connection, self._means.vault.hashes, stream, listed):
+        waits = kind is Kind.ERASE and listed is not None and erasure.waits(connection, listed)
+        if not waits and not erasure.is_listed(
+            connection, self._means.vault.hashes, stream, listed
+        ):
             raise NobodyKnown(
                 "No customer has this name."
                 if kind is Kind.ERASE

@@ -15,13 +15,10 @@ from psycopg.rows import tuple_row
 from infra.plumbing.ledger.answers import Duplicate, Fenced, Stored
 from infra.plumbing.ledger.append import Writer
 from infra.plumbing.vault import erasure
-from infra.plumbing.vault.master import KeyGone
-from infra.plumbing.vault.opening import as_received, sealed_values
-from services.command.intake import Accepted, judge
 from services.command.privacy import events
 from services.command.privacy.requests import SQL
 from services.command.privacy.values import Kind
-from services.command.strict_json import write_json
+from services.command.replay import Again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from services.command.privacy.journal import Journal
     from services.command.privacy.values import Request
     from services.command.record import Recorder
+    from services.command.replay import Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,44 +207,39 @@ def _say_suppressed(work: Work) -> Mapping[str, int]:
 def _release(work: Work) -> Mapping[str, int]:
     request = work.request
     hashes = work.means.vault.hashes
-    work.journal(work.names())
+    names = work.names()
+    work.journal(names)
     person, streams = erasure.release(work.connection, hashes, request.stream, request.hash)
     work.connection.execute(SQL["note_person"], {"id": request.id, "person": person})
+    work.rowcount("due_again", streams=streams, names=list(names))
     return _say(work, streams, in_force=False)
 
 
 def _bring_back(work: Work) -> Mapping[str, int]:
-    """Record what was withheld; what still cannot be recorded stays for a release or erasure.
+    """Record what was withheld; what still cannot be recorded stays, with the reason.
 
     No row is held while events are recorded: that is done over other connections, which an
     erasure waiting for the row would hold up.
     """
-    person, recorded, after = work.request.person, list[int](), 0
+    person, after = work.request.person, 0
     if person is None:
         return {"ops.quarantine": 0, "left in ops.quarantine": 0}
+    means = work.means
+    again = Again(means.recorder, means.vault, means.catalog)
+    tried: dict[int, Tried] = {}
     while True:
         with work.connection.cursor(row_factory=tuple_row) as cursor:
             row = cursor.execute(SQL["withheld"], {"person": person, "after": after}).fetchone()
         if row is None:
-            left = erasure.settle(work.connection, person, recorded)
-            return {"ops.quarantine": len(recorded), "left in ops.quarantine": left}
+            break
         after, stream, body = row
-        if _recorded(work.means, stream, body):
-            recorded.append(after)
-
-
-def _recorded(means: Means, stream: UUID, body: bytes) -> bool:
-    """Whether the event in a withheld `body` is in the ledger now."""
-    keys = means.vault.keys(sealed["key"] for _, sealed in sealed_values(body))
-    try:
-        event = as_received(body, stream, keys)
-    except KeyGone:
-        return False
-    item = judge(event, write_json(event), means.catalog)
-    if not isinstance(item, Accepted):
-        return False
-    [answer] = means.recorder.record([item])
-    return isinstance(answer, Stored | Duplicate)
+        tried[after] = again.tried(stream, body)
+    recorded = [number for number, each in tried.items() if each.position is not None]
+    left = erasure.settle(work.connection, person, recorded)
+    for number, each in tried.items():
+        if each.reason is not None:
+            work.rowcount("stays", id=number, reason=each.reason)
+    return {"ops.quarantine": len(recorded), "left in ops.quarantine": left}
 
 
 def _say(work: Work, streams: Sequence[UUID], *, in_force: bool) -> Mapping[str, int]:

@@ -14,11 +14,8 @@ from events.errors import BadIdentifier
 from events.identifiers import Identifier, parse_identifier
 from infra.plumbing.postgres.pool import make_pool
 from infra.plumbing.vault.master import MasterKeyFile, MasterKeyMissing, MasterKeyWrong
-from infra.plumbing.vault.vault import (
-    Vault,
-    _Batch,  # pyright: ignore[reportPrivateUsage] - a race is steered through it
-    open_master,
-)
+from infra.plumbing.vault.resolving import Batch
+from infra.plumbing.vault.vault import Vault, open_master
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,15 +77,15 @@ def test_two_writers_that_learn_one_identifier_leave_it_with_the_first(
     """The second looked before the first had written: only the statement itself can refuse."""
     bob = one(vault, "crm:bob")
     first: list[Person] = []
-    look = _Batch._find_known  # pyright: ignore[reportPrivateUsage] - between look and write
+    look = Batch._find_known  # pyright: ignore[reportPrivateUsage] - between look and write
 
-    def look_and_be_overtaken(batch: _Batch) -> None:
+    def look_and_be_overtaken(batch: Batch) -> None:
         look(batch)
         if not first:
-            monkeypatch.setattr(_Batch, "_find_known", look)
+            monkeypatch.setattr(Batch, "_find_known", look)
             first.append(one(vault, "crm:ada", "phone:+441632960001"))
 
-    monkeypatch.setattr(_Batch, "_find_known", look_and_be_overtaken)
+    monkeypatch.setattr(Batch, "_find_known", look_and_be_overtaken)
     assert one(vault, "crm:bob", "phone:+441632960001") == bob
     [ada] = first
     assert vault.find("phone:+441632960001") == ada.stream

@@ -44,6 +44,7 @@ _WRITERS: Final = frozenset({"emitter", "admin"})
 _SALES: Final = frozenset({"marketer", "agent", "admin"})
 _OF_ONE: Final = _SALES | {"auditor", "privacy"}
 _HISTORY: Final = frozenset({"auditor", "privacy", "admin"})
+_OPERATORS: Final = frozenset({"operator", "admin"})
 _OFFICER: Final = frozenset({"privacy", "admin"})
 
 TABLE: Final[dict[Address, frozenset[str] | None]] = {
@@ -66,6 +67,9 @@ TABLE: Final[dict[Address, frozenset[str] | None]] = {
     ("POST", "/v1/privacy/requests"): _OFFICER,
     ("GET", "/v1/privacy/requests/{request}"): _OFFICER,
     ("GET", "/v1/privacy/requests/{request}/export"): _OFFICER,
+    ("GET", "/v1/quarantine"): _OPERATORS,
+    ("POST", "/v1/quarantine/replay"): _OPERATORS,
+    ("POST", "/v1/quarantine/{number}/replay"): _OPERATORS,
     ("GET", "/"): _SALES,
     ("HEAD", "/"): _SALES,
     ("GET", "/customers/{customer}"): _OF_ONE,

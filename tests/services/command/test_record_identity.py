@@ -76,8 +76,52 @@ def test_a_quarantined_event_links_no_identifier_to_a_known_customer(house: Hous
     assert house.vault.find(NEW) == house.vault.find("crm:4711")
 
 
-def test_a_quarantined_event_of_somebody_new_is_known_by_its_subject_alone(house: House) -> None:
-    house.post(naming(NEW, time=EARLY))
+def test_a_quarantined_event_of_somebody_new_leaves_nobody_behind(house: House) -> None:
+    """Nor does it of somebody new whom it names: not a name, and no key but the row's own."""
+    data = {"referral_id": "r-1", "referred": "email:friend@example.org", "identifiers": [NEW]}
+    early = complaint(type="referral.made", data=data, time=EARLY)
 
+    for _ in range(2):
+        assert house.post(early).json()["type"] == "quarantined"
+
+    assert house.rows(b"SELECT count(*) FROM vault.identifiers") == [(0,)]
+    [(own, names, others)] = house.rows(b"SELECT own, names, others FROM ops.quarantine")
+    assert {stream for (stream,) in house.rows(b"SELECT stream FROM vault.keys")} == set(own)
+    assert (len(names), len(others)) == (2, 1)
+
+
+def test_the_unknown_whom_a_known_customers_quarantined_event_names_stay_unknown(
+    house: House,
+) -> None:
+    house.post(complaint())
+    data = {"referral_id": "r-1", "referred": "email:friend@example.org"}
+    early = complaint(id="r-1", type="referral.made", data=data, time=EARLY)
+
+    assert house.post(early).json()["type"] == "quarantined"
+
+    assert house.rows(b"SELECT kind FROM vault.identifiers") == [("crm",)]
+    [(own,)] = house.rows(b"SELECT own FROM ops.quarantine")
+    assert (len(own), customers(house)) == (1, 2)
+
+
+def test_somebody_named_by_an_event_that_counts_is_a_customer_in_the_quarantined_one_too(
+    house: House,
+) -> None:
+    batch = [complaint(time=EARLY), complaint(id="c-2")]
+
+    results = house.post(batch, BATCH).json()["results"]
+
+    assert [each["status"] for each in results] == ["quarantined", "stored"]
     assert house.vault.find("crm:4711") is not None
-    assert house.vault.find(NEW) is None
+    early = complaint(id="c-3", time=EARLY)
+    assert house.post(early).json()["type"] == "quarantined"
+    assert customers(house) == 2, "the customer, and the key of the row that came before them"
+
+
+def test_an_event_refused_for_whom_it_names_leaves_nobody_behind(house: House) -> None:
+    nobody = "customer:00000000-0000-4000-8000-000000000000"
+    data = {"referral_id": "r-1", "referred": nobody, "identifiers": [NEW]}
+
+    assert house.post(complaint(type="referral.made", data=data)).status_code == 422
+
+    assert (house.vault.find("crm:4711"), customers(house)) == (None, 0)

@@ -11,7 +11,7 @@ import pytest
 from services.command.privacy.journal import NAME, Journal, JournalDamaged
 from services.command.privacy.values import Kind
 from tests.services.command.house import BATCH, NOW, complaint
-from tests.services.command.privacy.office import ADA, CARD, about_ada
+from tests.services.command.privacy.office import ADA, CARD, EARLY, about_ada
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +122,28 @@ def test_two_names_of_one_erased_person_are_released_together(
     assert office.house.service.privacy.do_again() == 0, "nobody was there when it was made"
     office.done("release", ADA)
     assert status(office, complaint(id="late", subject=CARD)) == "stored"
+
+
+@pytest.mark.usefixtures("journal")
+def test_what_had_waited_about_the_erased_before_they_were_a_customer_does_not_come_back(
+    office: Office, intruder: Connection[Any]
+) -> None:
+    house, privacy = office.house, office.house.service.privacy
+    early = [about_ada(time=EARLY), complaint(id="b-1", subject="crm:bob", time=EARLY)]
+    house.post(early, BATCH)
+    backup = Backup(intruder)
+    house.post(about_ada("c-2"))
+    office.done("erase", ADA)
+    backup.restore()
+    assert house.rows(b"SELECT event_id FROM ops.quarantine ORDER BY id") == [("c-1",), ("b-1",)]
+
+    privacy.do_again()
+
+    assert house.rows(b"SELECT event_id FROM ops.quarantine") == [("b-1",)]
+    assert office.count("vault.keys") == 1
+    assert status(office, about_ada("late")) == "quarantined"
+    privacy.do_again()
+    assert office.count("ops.quarantine") == 2, "what came since waits for a release"
 
 
 def test_a_line_torn_off_by_a_power_cut_is_passed_over_and_a_damaged_one_is_told(
