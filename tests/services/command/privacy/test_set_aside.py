@@ -174,6 +174,28 @@ def test_a_replay_that_began_before_an_erasure_brings_nothing_back(
     assert office.house.ledger.size() == 2, "the event and that its customer was erased"
 
 
+@pytest.mark.parametrize("event", [about_ada, naming_ada])
+def test_an_event_is_not_set_aside_under_a_name_that_was_listed_meanwhile(
+    office: Office, event: Callable[[], dict[str, Any]]
+) -> None:
+    """Nobody knew the name when the event was sealed; then the person asked to be left alone."""
+    people, listed = office.house.vault.people, list[int]()
+
+    def listed_meanwhile(named: Any, **how: Any) -> Any:
+        found = people(named, **how)
+        if not listed:
+            listed.append(0)
+            office.done("suppress", ADA)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(office.house.vault, "people", listed_meanwhile)
+        answer = office.house.post(event() | {"time": EARLY})
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert (office.count("ops.quarantine"), office.count("vault.keys")) == (0, 0)
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_who_was_suppressed_meanwhile_is_recorded_when_released_and_not_before(
     office: Office, tomorrow: CommandService, *, known: bool
