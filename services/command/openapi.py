@@ -10,7 +10,7 @@ headers, the data as body): at most 1,000 events and 4 MiB. Sending the same aga
 and `id` name an event for ever. Good events of a batch are stored whatever their neighbours are.
 The `data` of each type is described by its schema. An event whose `time` lies more than 5 minutes
 ahead, or that is about a person who is not to be recorded, is set aside (`quarantined`) and is not
-in the ledger."""
+in the ledger; one that was merely ahead is recorded when its time has come."""
 
 _EVENT: Final[dict[str, Any]] = {
     "type": "object",

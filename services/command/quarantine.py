@@ -32,8 +32,8 @@ TIME_AHEAD: Final = "time-ahead"
 SUPPRESSED: Final = "suppressed"
 AHEAD_ERROR: Final = FieldError(
     "/time",
-    "The time lies more than 5 minutes ahead of our clock; the event waits in quarantine.",
-    "Set the sender's clock, or send the time at which it happened.",
+    "The time lies more than 5 minutes ahead of our clock; till then the event is in quarantine.",
+    "Set the sender's clock, and send the event with the time it happened, under the same id.",
 )
 SUPPRESSED_ERROR: Final = FieldError(
     "/subject",
