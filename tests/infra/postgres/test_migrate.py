@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -148,3 +149,27 @@ def test_an_unreachable_database_is_said_so(empty_conninfo: str, tmp_path: Path)
 def test_the_products_own_files_are_well_named_and_apply(conninfo: str) -> None:
     assert names(conninfo) == [migration.name for migration in migrations()]
     assert all(len(migration.sha256) == 32 for migration in migrations(FOLDER))
+
+
+def test_what_a_release_before_withheld_keeps_its_key_as_its_own(
+    empty_conninfo: str, tmp_path: Path
+) -> None:
+    """Or the key would outlive the event, as nothing else names it."""
+    for each in migrations():
+        if each.number < 19:
+            (tmp_path / each.name).write_bytes(each.text)
+    migrate(empty_conninfo, tmp_path)
+    with psycopg.connect(empty_conninfo) as conn:
+        for event, person in (("withheld", uuid4()), ("early", None)):
+            conn.execute(
+                "INSERT INTO ops.quarantine (source, event_id, type, schema, stream, key_id,"
+                " occurred_at, reason, content_mac, body, person) VALUES ('shop', %s, 'note.taken',"
+                " '1-0-0', gen_random_uuid(), 'k/1', now(), 'r', %s, '{}', %s)",
+                (event, bytes(32), person),
+            )
+
+    migrate(empty_conninfo)
+
+    with psycopg.connect(empty_conninfo) as conn:
+        rows = conn.execute("SELECT event_id, own = ARRAY[stream], own = '{}' FROM ops.quarantine")
+        assert sorted(rows) == [("early", False, True), ("withheld", True, False)]
