@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from infra.plumbing.errors import HouseError
+from infra.plumbing.ledger.chain import MOST_NOTES
 from infra.plumbing.ledger.checkpoint import read_checkpoint
 from infra.plumbing.ledger.entries import (
+    CHAIN,
     CHECKPOINT,
     ENTRIES,
     MANIFEST,
@@ -79,7 +81,8 @@ def export_log(
         (half / CHECKPOINT).write_bytes(note)
         for number, (record,) in enumerate(connection.execute(_SQL["records"]).fetchall(), 1):
             (half / f"{RECORD}-{number}.note").write_bytes(record.encode())
-        (half / MANIFEST).write_bytes(manifest(checkpoint.origin, counts, note, digest))
+        chain = _write_chain(connection, half / CHAIN, checkpoint)
+        (half / MANIFEST).write_bytes(manifest(checkpoint.origin, counts, note, digest, chain))
         half.rename(folder)
     except LedgerGap as gap:
         shutil.rmtree(half, ignore_errors=True)
@@ -160,6 +163,17 @@ def _write_entries(
         file.flush()
         os.fsync(file.fileno())
     return Counts(written, bodies, streams), digest.digest()
+
+
+def _write_chain(connection: Connection[Any], path: Path, last: Checkpoint) -> bytes | None:
+    """The checkpoints before the last; of many, the last in each of MOST_NOTES equal stretches."""
+    asked = {"size": last.size, "most": MOST_NOTES}
+    notes = [note for (note,) in connection.execute(_SQL["earlier"], asked)]
+    if not notes:
+        return None
+    text = "".join(notes).encode()
+    path.write_bytes(text)
+    return text
 
 
 def _leaves_before(connection: Connection[Any], entries: Sequence[Entry]) -> list[bytes]:
