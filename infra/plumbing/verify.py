@@ -1,12 +1,12 @@
 """Check an export of a ledger: `python verify.py DIR [--checkpoint FILE] [--public-key FILE]`.
 
-One file that needs Python 3.11 and nothing else, and was written apart from the program it checks.
-Says PASS (exit code 0), or FAIL and the first bad position (1). DIR holds `entries.ndjson` (a line
-an event), `checkpoint` (a C2SP signed note: the log's name, size, RFC 6962 root), `manifest.json`
-(counts, SHA-256 of both), `restored-from-N.note` (of old logs). Checked are each line's form; leaf
-= SHA-256(0x00 || header || SHA-256(body)); positions; each customer's versions and leaf before;
-times; every signed root; the manifest. `--checkpoint` is one that you kept, of this log or an old
-one: the export must hold it. `--public-key`: lines `name+id+base64`; else no signature is checked.
+One file that needs Python 3.11 alone, written apart from the program it checks. Says PASS (exit
+code 0), FAIL and the first bad position (1), or that it was asked wrongly (2). DIR has
+`entries.ndjson` (a line an event), `checkpoint` (a C2SP signed note: the log's name, size, RFC 6962
+root), maybe `checkpoints` (earlier ones), `manifest.json` (counts, SHA-256 of those) and
+`restored-from-N.note` (of old logs). Checked: each line's form; leaf = SHA-256(0x00 || header ||
+SHA-256(body)); positions; each customer's versions and leaf before; times; every signed root; the
+manifest. The export must hold the kept checkpoint. Without a public key no signature is checked.
 """
 # ruff: noqa: PLR2004 - the sizes of the formats stand where they are read
 
@@ -33,36 +33,30 @@ FIXED = struct.Struct(">B16sQ32s")
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999
 P, ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
-BASE = (0x216936D3CD6E53FEC0A4E231FDD6DC5C692CC7609525A7B2C9562D608F25D51A, 4 * pow(5, -1, P) % P)
+BX, BY = 0x216936D3CD6E53FEC0A4E231FDD6DC5C692CC7609525A7B2C9562D608F25D51A, 4 * pow(5, -1, P) % P
+BASE = (BX, BY, 1, BX * BY % P)
+ASKED = {
+    "DIR": "the folder that `rapport export-log` wrote",
+    "--checkpoint": "a signed checkpoint that you kept, of this log or of an old one",
+    "--public-key": "a file of lines name+id+base64, as the signer published it",
+}
 Keys = dict[tuple[str, bytes], bytes]
-Claims = list[tuple[str, int, bytes]]  # who says it (a record, or else empty), size, root
-Checkpoint = tuple[str, int, bytes]  # the log of this name had so many entries under this root
+Told = tuple[str, int, bytes]  # a log's name (or a record's that says it, or none), size, root
 
 
 class Bad(Exception):
     """The export is not what it should be: where (a position, a range, a file), and why."""
 
-    def __str__(self) -> str:
-        return ": ".join(self.args)
 
+def ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
+    """RFC 8032, section 5.1.7, by comparing encodings; not for secrets."""
 
-def add(p: tuple[int, int], q: tuple[int, int]) -> tuple[int, int]:
-    """Add points of edwards25519 (RFC 8032, section 5.1)."""
-    t = D * p[0] * p[1] * q[0] * q[1] % P
-    x, y = (p[0] * q[1] + p[1] * q[0]) * pow(1 + t, -1, P), p[1] * q[1] + p[0] * q[0]
-    return x % P, y * pow(1 - t, -1, P) % P
+    def add(p: tuple[int, ...], q: tuple[int, ...]) -> tuple[int, ...]:  # section 5.1.4
+        a, b = (p[1] - p[0]) * (q[1] - q[0]), (p[1] + p[0]) * (q[1] + q[0])
+        c, d = 2 * D * p[3] * q[3] % P, 2 * p[2] * q[2]
+        e, f, g, h = (b - a) % P, (d - c) % P, (d + c) % P, (b + a) % P
+        return e * f % P, g * h % P, f * g % P, e * h % P
 
-
-def multiply(scalar: int, point: tuple[int, int]) -> tuple[int, int]:
-    """`scalar` times `point`."""
-    if not scalar:
-        return 0, 1
-    found = multiply(scalar >> 1, add(point, point))
-    return add(found, point) if scalar & 1 else found
-
-
-def pure_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
-    """RFC 8032, section 5.1.7, by comparing encodings; for one signature, not for secrets."""
     s, y = int.from_bytes(signature[32:], "little"), int.from_bytes(public, "little")
     sign, y = y >> 255, y & (1 << 255) - 1
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
@@ -71,66 +65,52 @@ def pure_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
     if len(signature) != 64 or s >= ORDER or y >= P or x * x % P != square or (not x and sign):
         return False
     k = int.from_bytes(sha512(signature[:32] + public + message).digest(), "little") % ORDER
-    x, y = add(multiply(s, BASE), multiply(k, (P - x if x & 1 == sign else x, y)))
+    x = P - x if x & 1 == sign else x
+    found, key = (0, 1, 1, 0), (x, y, 1, x * y % P)
+    for bit in reversed(range(253)):
+        found = add(found, found)
+        found = add(found, BASE) if s >> bit & 1 else found
+        found = add(found, key) if k >> bit & 1 else found
+    x, y = (each * pow(found[2], -1, P) % P for each in found[:2])
     return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
 
 
-def ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Whether the signature holds; by the package `cryptography` where there is one."""
-    try:
-        from cryptography.hazmat.primitives.asymmetric import ed25519 as quick  # noqa: PLC0415 - not there
-    except ImportError:
-        return pure_ed25519(public, signature, message)
-    try:
-        quick.Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except Exception:  # noqa: BLE001 - a wrong signature, or no key
-        return False
-    return True
-
-
-def unbase64(text: str) -> bytes:
+def unbase64(text: str, least: int = 0) -> bytes:
     """Strict base64, in the one form that encodes to itself; ValueError for any other."""
     found = b64decode(text, validate=True)
-    if b64encode(found).decode() != text:
+    if len(found) < least or b64encode(found).decode() != text:
         raise ValueError("it is not written as base64")
     return found
 
 
-def key_id(name: str, public: bytes) -> bytes:
-    """What stands before a signature."""
-    return sha256(name.encode() + b"\n\x01" + public).digest()[:4]
-
-
 def read_keys(text: str) -> Keys:
-    """Lines `name+id+base64(0x01 || key)`, by name and id."""
+    """Lines `name+id+base64(0x01 || key)`: what is base64 there, by name and id."""
     keys: Keys = {}
-    for line in filter(None, map(str.strip, text.splitlines())):
+    for line in [*filter(None, map(str.strip, text.splitlines()))] or [""]:
         name, told, encoded = [*line.split("+", 2), "", ""][:3]
         public = b64decode(encoded) if re.fullmatch(f"{B64}{{44}}", encoded) else b""
-        if public[:1] != b"\x01" or key_id(name, public[1:]).hex() != told:
-            raise Bad("public key", "it is not name+id+base64 of an Ed25519 key")
-        keys[name, key_id(name, public[1:])] = public[1:]
-    if not keys:
-        raise Bad("public key", "there is none in the file")
+        if public[:1] != b"\x01" or sha256(name.encode() + b"\n" + public).hexdigest()[:8] != told:
+            raise Bad("--public-key", "not every line is an Ed25519 key")
+        keys[name, bytes.fromhex(told)] = public
     return keys
 
 
 def open_note(note: bytes, form: re.Pattern[str], keys: Keys, where: str) -> list[str]:
     """The parts of the note's text; if there are keys, they signed it under every name in it."""
     try:
-        whole = NOTE.fullmatch(note.decode()) if len(note) <= 1_000_000 else None
-        found = form.fullmatch(whole[1]) if whole else None
-        lines = [line.split(" ") for line in whole[2].splitlines()] if whole else []
-        signatures = [(name, unbase64(encoded)) for _, name, encoded in lines]
+        [whole] = filter(None, [NOTE.fullmatch((note * (len(note) <= 1_000_000)).decode())])
+        [found] = filter(None, [form.fullmatch(whole[1])])
+        lines = re.findall(rf"— ({NAME}) ({ANY})\n", whole[2])
+        signatures = [(name, unbase64(encoded, 5)) for name, encoded in lines]
     except ValueError:
-        whole, found, signatures = None, None, []
-    if not whole or not found or any(len(raw) < 5 for _, raw in signatures):
-        raise Bad(where, "it is no signed note of its kind")
+        where = where.replace("kept checkpoint", "--checkpoint")  # no evidence, but mistyped
+        raise Bad(where, "this is no signed note of its kind") from None
     names = found.groupdict().values()
     if form is RECORD:  # the same key, under both names
-        keys = {(name, key_id(name, key)): key for key in keys.values() for name in names}
+        both = [(name, key) for key in keys.values() for name in names]
+        keys = {(name, sha256(name.encode() + b"\n" + key).digest()[:4]): key for name, key in both}
     known = [(name, raw) for name, raw in signatures if (name, raw[:4]) in keys]
-    if not all(ed25519(keys[name, raw[:4]], raw[4:], whole[1].encode()) for name, raw in known):
+    if not all(ed25519(keys[name, raw[:4]][1:], raw[4:], whole[1].encode()) for name, raw in known):
         raise Bad(where, "a signature does not belong to it")
     if keys and not {*names} <= {name for name, _ in known}:
         raise Bad(where, "none of the given keys signed it, or another log's key did")
@@ -139,8 +119,8 @@ def open_note(note: bytes, form: re.Pattern[str], keys: Keys, where: str) -> lis
 
 def root_of(peaks: list[bytes]) -> bytes:
     """The RFC 6962 root over perfect subtrees, largest first."""
-    root = peaks[-1] if peaks else sha256(b"").digest()
-    for peak in reversed(peaks[:-1]):
+    *left, root = peaks or [sha256(b"").digest()]
+    for peak in reversed(left):
         root = sha256(b"\x01" + peak + root).digest()
     return root
 
@@ -148,27 +128,27 @@ def root_of(peaks: list[bytes]) -> bytes:
 class Log:
     """What was read so far: the tree, the last event of each stream, the counts."""
 
-    def __init__(self, claims: Claims) -> None:
+    def __init__(self, claims: list[Told]) -> None:
         self.size = self.bodies = self.good = 0
         self.peaks: list[tuple[int, bytes]] = []
         self.streams: dict[bytes, tuple[int, bytes]] = {}
         self.recorded_at, self.digest = -(1 << 63), sha256()
         self.told = {told[1]: [c for c in claims if c[1] == told[1]] for told in claims}
-        self.wrong: tuple[str, int, bytes] | None = None
+        self.wrong = ("", 0, b"")
 
     def compare(self) -> None:
         """Compare what was told of this size; a record is false if what was signed later holds."""
         told = self.told.get(self.size, [])
         root = root_of([peak for _, peak in self.peaks]) if told else b""
         wrong = sorted(claim for claim in told if claim[2] != root)
-        self.wrong = self.wrong or next((claim for claim in wrong if claim[0]), None)
+        self.wrong = next((claim for claim in [self.wrong, *wrong] if claim[0]), self.wrong)
         if wrong and not wrong[0][0]:
-            end = (self.wrong[1] if self.wrong else 0) or self.size
+            end = self.wrong[1] or self.size
             why = "the root is not the signed one: an entry was changed, removed or inserted"
             raise Bad(f"positions {self.good + 1} to {end}" if end else "checkpoint", why)
-        if self.wrong and ("", self.size, root) in told:
+        if self.wrong[0] and ("", self.size, root) in told:
             raise Bad(self.wrong[0], f"its root of {self.wrong[1]} events is not the true one")
-        self.good = self.size if told and not self.wrong else self.good
+        self.good = self.size if told and not self.wrong[0] else self.good
 
     def read(self, path: Path, most: int) -> None:
         """Check every line."""
@@ -184,7 +164,7 @@ class Log:
                     raise Bad(f"position {self.size + 1}", str(error)) from None
                 self.compare()
         if self.size < max(self.told):
-            end = (self.wrong[1] if self.wrong else 0) or max(self.told)
+            end = self.wrong[1] or max(self.told)
             raise Bad(f"positions {self.good + 1} to {end}", "they are not all there")
 
     def add(self, line: bytes) -> None:
@@ -200,14 +180,12 @@ class Log:
         if len(digest) != 32 or sha256(b"\x00" + header + digest).digest() != leaf:
             raise ValueError("the leaf does not belong to header and body")
         kind, stream, version, previous = FIXED.unpack_from(header)
-        at, times = FIXED.size, (0, 0)
-        for field in range(5):
-            if field == 4:
-                times = struct.unpack_from(">qq", header, at)
-                at += 16
-            (length,) = struct.unpack_from(">H", header, at)
+        at, length = FIXED.size, 0
+        for times_before in (0, 0, 0, 0, 16):
+            (length,) = struct.unpack_from(">H", header, at := at + times_before)
             header[at + 2 : at + 2 + length].decode()
             at += 2 + length
+        times = struct.unpack_from(">qq", header, at - length - 18)
         if kind != 1 or at != len(header) or not all(EARLIEST <= t <= LATEST for t in times):
             raise ValueError("the header is not of format 1")
         before = self.streams.get(stream, (min(version, 1) - 1, bytes(32)))
@@ -224,7 +202,7 @@ class Log:
         self.peaks.append((level, leaf))
 
 
-def read_record(where: str, told: list[str], own: int, kept: Checkpoint) -> tuple[Claims, str]:
+def read_record(where: str, told: list[str], own: int, kept: Told) -> tuple[list[Told], str]:
     """The roots that the entries have if a record is true (`agrees` first), and it in words."""
     signed, agrees, begins = ((told[1], int(told[i]), b64decode(told[i + 1])) for i in (2, 5, 7))
     (old, size, root), common, edge = signed, agrees[1], b64decode(told[4])
@@ -245,14 +223,30 @@ def read_record(where: str, told: list[str], own: int, kept: Checkpoint) -> tupl
     )
 
 
+def read_chain(text: bytes, own: Told, keys: Keys, manifest: bytes) -> list[Told]:
+    """The earlier checkpoints of this log, notes of five lines each, the shortest log first."""
+    parts = re.findall(rb"(?:.*\n){5}|(?s:.+)", text)  # what is left over is no note
+    told = [open_note(part, CHECKPOINT, keys, "checkpoints") for part in parts]
+    sizes = [*(int(size) if log == own[0] else own[1] for log, size, _ in told), own[1]]
+    if sizes != sorted({*sizes}) or sha256(text).hexdigest().encode() not in manifest:
+        raise Bad("checkpoints", "they are not this log's by size, as manifest.json names them")
+    return [("", int(size), b64decode(root)) for _, size, root in told]
+
+
 def verify(folder: Path, kept_path: Path | None = None, key_path: Path | None = None) -> str:
     """What was found good, in words. Raises Bad, or OSError where a file cannot be read."""
-    keys: Keys = read_keys(key_path.read_text("utf-8")) if key_path else {}
-    note, entries = (folder / "checkpoint").read_bytes(), folder / "entries.ndjson"
+    keys = read_keys(key_path.read_bytes().decode(errors="replace")) if key_path else {}
+    note, manifest = ((folder / name).read_bytes() for name in ("checkpoint", "manifest.json"))
+    entries, earlier = folder / "entries.ndjson", folder / "checkpoints"
     held = {"kept checkpoint": kept_path.read_bytes()} if kept_path else {}
     both = [open_note(n, CHECKPOINT, keys, at) for at, n in {"checkpoint": note, **held}.items()]
     own, kept = ((log, int(size), b64decode(root)) for log, size, root in (both[0], both[-1]))
     where, claims, words, new, old = "", [("", *own[1:])], "", own[0], {own[0]: kept[1]}
+    files = {"checkpoint": sha256(note).hexdigest()}
+    if earlier.exists():
+        files[earlier.name] = sha256(text := earlier.read_bytes()).hexdigest()
+        claims += read_chain(text, own, keys, manifest)
+        words = f"\ncheckpoints: {len(claims) - 1} earlier ones are of this log"
     for number, _ in enumerate(list(folder.glob("restored-from-*.note")), 1):
         where = f"restored-from-{number}.note"
         told = open_note((folder / where).read_bytes(), RECORD, keys, where)
@@ -262,8 +256,9 @@ def verify(folder: Path, kept_path: Path | None = None, key_path: Path | None = 
     if new != own[0] or kept[0] not in old:
         where, other = (where, new) if new != own[0] else ("kept checkpoint", kept[0])
         raise Bad(where, f"it is of {other}, the export of {own[0]}")
+    if not entries.exists():
+        raise Bad("position 1", f"{entries.name} is not there")
     log = Log(claims + [("", *kept[1:])] * (kept[1] <= old[kept[0]]))
-    manifest = (folder / "manifest.json").read_bytes()
     try:
         log.read(entries, own[1])
     except Bad as bad:
@@ -271,9 +266,8 @@ def verify(folder: Path, kept_path: Path | None = None, key_path: Path | None = 
             gone = (signed := max(log.told)) - sum(1 for _ in file)
         why = f"; {gone} of {signed} signed events are gone" if gone > 0 else ""
         raise Bad(bad.args[0], bad.args[1] + why) from None
-    files = {"checkpoint": sha256(note).hexdigest(), entries.name: log.digest.hexdigest()}
     must = {"format": 1, "origin": own[0], "events": log.size, "bodies": log.bodies}
-    must |= {"streams": len(log.streams), "sha256": files}
+    must |= {"streams": len(log.streams), "sha256": files | {entries.name: log.digest.hexdigest()}}
     if manifest != (json.dumps(must, indent=2, ensure_ascii=False) + "\n").encode():
         raise Bad("manifest.json", "it does not belong to these files")
     signed = "signature checked" if keys else "signature not checked: no --public-key was given"
@@ -283,14 +277,19 @@ def verify(folder: Path, kept_path: Path | None = None, key_path: Path | None = 
 def main() -> int:
     """Say PASS or FAIL; the exit code."""
     parser = argparse.ArgumentParser(description="Check an export of a Rapport ledger.")
-    parser.add_argument("folder", metavar="DIR", type=Path)
-    parser.add_argument("--checkpoint", type=Path, help="a checkpoint that you kept yourself")
-    parser.add_argument("--public-key", type=Path, help="a file of lines name+id+base64")
-    given = parser.parse_args()
+    for name, meant in ASKED.items():
+        parser.add_argument(name, type=Path, help=meant)
+    asked = dict(zip(ASKED, vars(parser.parse_args()).values(), strict=True))
     try:
-        sys.stdout.write(f"PASS {verify(given.folder, given.checkpoint, given.public_key)}\n")
-    except (Bad, OSError, UnicodeDecodeError) as fault:
-        sys.stdout.write(f"FAIL {fault}\n")
+        sys.stdout.write(f"PASS {verify(*asked.values())}\n")
+    except (Bad, OSError) as fault:
+        name, why = str(getattr(fault, "filename", fault.args[0])), fault.args[1]
+        where = {str(path): option for option, path in asked.items()}.get(name, Path(name).name)
+        if not [*asked["DIR"].glob("manifest.json"), *asked["DIR"].glob("checkpoint")]:
+            where, why = "DIR", "no export is there"
+        if where in asked:
+            parser.error(f"{where} {asked[where]}: {why}. Give {ASKED[where]}.")
+        sys.stdout.write(f"FAIL {where}: {why}\n")
         return 1
     return 0
 

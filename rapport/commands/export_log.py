@@ -24,9 +24,10 @@ def export(
     from rich.progress import Progress
 
     from rapport.running.export import export_now
+    from rapport.running.signals import leaving_when_asked
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True) as bar:
+    with leaving_when_asked(), Progress(console=console, transient=True) as bar:
         task = bar.add_task("events", total=None)
         done, behind = export_now(
             settings_of_platform(data_dir),
@@ -36,6 +37,11 @@ def export(
     typer.echo(
         f"{done.counts.events} events, as {done.checkpoint.origin} signed them, are in {out}."
     )
+    for half in done.left:
+        typer.echo(
+            f"{half} was left by an export that was killed and cannot be removed: remove it.",
+            err=True,
+        )
     if behind:
         typer.echo(
             f"{behind} more came after the last checkpoint: no signer answered. Start one "

@@ -32,27 +32,34 @@ def verify(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check an export offline: PASS and 0, or FAIL with the first bad position and 1."""
-    told = _verdict(folder, checkpoint, public_key)
+    """Check an export offline: PASS and 0, or FAIL with the first bad position and 1.
+
+    2 says that something was named wrongly, so nothing was checked.
+    """
+    from infra.plumbing.ledger.given import GivenWrong
+
+    try:
+        told = _verdict(folder, checkpoint, public_key)
+    except GivenWrong as wrong:
+        typer.echo(f"rapport verify: {wrong}", err=True)
+        raise typer.Exit(2) from None
     typer.echo(orjson.dumps(told) if as_json else _sentence(told))
     raise typer.Exit(0 if told["verdict"] == "PASS" else 1)
 
 
 def _verdict(folder: Path, checkpoint: Path | None, public_key: Path | None) -> dict[str, Any]:
-    from infra.plumbing.ledger.note import NoteError, parse_keys
+    from infra.plumbing.ledger.given import read_given
     from infra.plumbing.ledger.verifying import NotTheLog, verify_export
 
+    kept, keys = read_given(folder, checkpoint, public_key)
+    entries = folder / "entries.ndjson"
     try:
-        keys = parse_keys(public_key.read_text("utf-8")) if public_key else []
-        kept = checkpoint.read_bytes() if checkpoint else None
-        with _bar((folder / "entries.ndjson").stat().st_size) as progress:
+        with _bar(entries.stat().st_size if entries.exists() else 0) as progress:
             good = verify_export(folder, kept=kept, keys=keys, progress=progress)
     except NotTheLog as bad:
         return _fail(bad.where, bad.why, bad.positions)
-    except NoteError as error:
-        return _fail("public key", str(error))
-    except (OSError, UnicodeDecodeError) as error:
-        return _fail(str(getattr(error, "filename", "file")), str(error))
+    except OSError as error:
+        return _fail(entries.name, error.strerror or "it cannot be read")
     return {
         "verdict": "PASS",
         "origin": good.checkpoint.origin,
@@ -61,6 +68,7 @@ def _verdict(folder: Path, checkpoint: Path | None, public_key: Path | None) -> 
         "bodies": good.counts.bodies,
         "streams": good.counts.streams,
         "signature_checked": good.signature_checked,
+        "earlier_checkpoints": good.earlier,
         "restored_from": [
             {
                 "record": name,
@@ -101,5 +109,7 @@ def _sentence(told: dict[str, Any]) -> str:
     if not told["signature_checked"]:
         signed = "signature not checked: no --public-key was given"
     whole = f"PASS {told['events']} events of {told['origin']}, root {told['root']}; {signed}"
+    earlier = f"checkpoints: {told['earlier_checkpoints']} earlier ones are of this log"
+    chain = [earlier] if told["earlier_checkpoints"] else []
     records = [f"{each['record']}: {each['says']}" for each in told["restored_from"]]
-    return "\n".join([whole, *records])
+    return "\n".join([whole, *chain, *records])

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import signal
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from types import FrameType
 
 ASKING = (signal.SIGTERM, signal.SIGINT)
+
+
+STOPPED = 128
+"""What a shell adds the signal's number to, for a program that a signal ended."""
+
+
+@contextmanager
+def leaving_when_asked() -> Generator[None]:
+    """Within, SIGTERM ends the program as an exception does: what was begun is put away first."""
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the first
+    raise SystemExit(STOPPED + number)
 
 
 @dataclass(slots=True)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ENTRIES, CHECKPOINT, MANIFEST = "entries.ndjson", "checkpoint", "manifest.json"
 """The files of an export."""
+CHAIN = "checkpoints"
+"""The earlier checkpoints (`chain.py`); an export without any has no such file."""
 LINK = struct.Struct(">16sQ32sq32s")
 """What ties an event to others: stream, version, previous leaf, recorded_at, own leaf."""
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -93,15 +95,25 @@ def write_line(position: int, header: bytes, content: bytes, leaf: bytes, *, who
     )
 
 
-def manifest(origin: str, counts: Counts, note: bytes, entries_digest: bytes) -> bytes:
-    """`manifest.json` as it must be: counts, and SHA-256 in hexadecimal of the other two files."""
+def manifest(
+    origin: str, counts: Counts, note: bytes, entries_digest: bytes, chain: bytes | None = None
+) -> bytes:
+    """`manifest.json` as it must be: counts, and SHA-256 in hexadecimal of the other files.
+
+    `chain` is the file of earlier checkpoints; None: there is none.
+    """
+    earlier = {} if chain is None else {CHAIN: sha256(chain).hexdigest()}
     told = {
         "format": FORMAT,
         "origin": origin,
         "events": counts.events,
         "bodies": counts.bodies,
         "streams": counts.streams,
-        "sha256": {CHECKPOINT: sha256(note).hexdigest(), ENTRIES: entries_digest.hex()},
+        "sha256": {
+            CHECKPOINT: sha256(note).hexdigest(),
+            **earlier,
+            ENTRIES: entries_digest.hex(),
+        },
     }
     return orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 

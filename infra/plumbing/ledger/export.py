@@ -1,24 +1,24 @@
 """The ledger as a folder of files that anybody can check: checkpoint, entries, manifest.
 
-Written beside its final name and moved there when whole. Streamed in batches, so memory stays
-bounded whatever the log's length; the same log and checkpoint give the same bytes. What is sealed
-in the ledger is sealed in the export.
+Written beside its final name and moved there when whole; what a killed export left beside it is
+taken away by the next one to the same place. Streamed in batches, so memory stays bounded whatever
+the log's length; the same log and checkpoint give the same bytes. What is sealed in the ledger is
+sealed in the export.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from infra.plumbing.errors import HouseError
+from infra.plumbing.ledger.chain import MOST_NOTES
 from infra.plumbing.ledger.checkpoint import read_checkpoint
 from infra.plumbing.ledger.entries import (
+    CHAIN,
     CHECKPOINT,
     ENTRIES,
     MANIFEST,
@@ -28,12 +28,14 @@ from infra.plumbing.ledger.entries import (
 )
 from infra.plumbing.ledger.errors import LedgerGap
 from infra.plumbing.ledger.format import NO_LEAF
+from infra.plumbing.ledger.halves import HalfRefused, clear_halves, half_made
 from infra.plumbing.ledger.recount import header_of
 from infra.plumbing.ledger.scan import scan
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from psycopg import Connection
 
@@ -52,10 +54,14 @@ class ExportRefused(HouseError):
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the checkpoint it is good for, and how much."""
+    """What was written: the checkpoint it is good for, how much, and what stays in the way.
+
+    `left` are folders of killed exports to the same place that could not be taken away.
+    """
 
     checkpoint: Checkpoint
     counts: Counts
+    left: list[Path]
 
 
 def export_log(
@@ -73,24 +79,28 @@ def export_log(
     """
     note = _last_note(connection)
     checkpoint = read_checkpoint(note)
-    half = _half(folder)
+    _refuse_full(folder)
+    left = clear_halves(folder)
     try:
-        counts, digest = _write_entries(connection, half / ENTRIES, checkpoint, progress)
-        (half / CHECKPOINT).write_bytes(note)
-        for number, (record,) in enumerate(connection.execute(_SQL["records"]).fetchall(), 1):
-            (half / f"{RECORD}-{number}.note").write_bytes(record.encode())
-        (half / MANIFEST).write_bytes(manifest(checkpoint.origin, counts, note, digest))
-        half.rename(folder)
+        with half_made(folder) as half:
+            counts, digest = _write_entries(connection, half / ENTRIES, checkpoint, progress)
+            (half / CHECKPOINT).write_bytes(note)
+            for number, (record,) in enumerate(connection.execute(_SQL["records"]).fetchall(), 1):
+                (half / f"{RECORD}-{number}.note").write_bytes(record.encode())
+            chain = earlier_checkpoints(connection, checkpoint)
+            if chain is not None:
+                (half / CHAIN).write_bytes(chain)
+            (half / MANIFEST).write_bytes(manifest(checkpoint.origin, counts, note, digest, chain))
+            _refuse_full(folder)  # another export may have been quicker
+            half.rename(folder)
     except LedgerGap as gap:
-        shutil.rmtree(half, ignore_errors=True)
         raise ExportRefused(
             f"{gap} The checkpoint was signed over {checkpoint.size} events, so some were removed. "
             "Nothing was exported. Restore a backup from before that."
         ) from gap
-    except BaseException:
-        shutil.rmtree(half, ignore_errors=True)
-        raise
-    return Exported(checkpoint, counts)
+    except HalfRefused as error:
+        raise ExportRefused(str(error)) from error
+    return Exported(checkpoint, counts, left)
 
 
 def refuse_export(connection: Connection[Any], folder: Path) -> None:
@@ -116,18 +126,6 @@ def _last_note(connection: Connection[Any]) -> bytes:
 def _refuse_full(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportRefused(f"Something lies in {folder} already; export into a new folder.")
-
-
-def _half(folder: Path) -> Path:
-    """A new folder beside the final one, readable by its owner alone."""
-    _refuse_full(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise ExportRefused(
-            f"The folder {folder} cannot be made: {error.strerror}. Export somewhere else."
-        ) from error
 
 
 def _write_entries(
@@ -160,6 +158,13 @@ def _write_entries(
         file.flush()
         os.fsync(file.fileno())
     return Counts(written, bodies, streams), digest.digest()
+
+
+def earlier_checkpoints(connection: Connection[Any], last: Checkpoint) -> bytes | None:
+    """The notes before the last; of many, the last in each of MOST_NOTES equal stretches."""
+    asked = {"size": last.size, "most": MOST_NOTES}
+    notes = [note for (note,) in connection.execute(_SQL["earlier"], asked)]
+    return "".join(notes).encode() or None
 
 
 def _leaves_before(connection: Connection[Any], entries: Sequence[Entry]) -> list[bytes]:

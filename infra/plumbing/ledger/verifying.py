@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from infra.plumbing.ledger.blocks import checked_blocks
+from infra.plumbing.ledger.chain import ChainFalse, read_chain
 from infra.plumbing.ledger.checkpoint import open_checkpoint, read_checkpoint
 from infra.plumbing.ledger.entries import (
+    CHAIN,
     CHECKPOINT,
     ENTRIES,
     LINK,
@@ -65,13 +67,15 @@ class NotTheLog(Exception):
 class Verified:
     """A good export: the checkpoint it holds, what is in it, whether the signature was checked.
 
-    `records` tell of the logs it was restored from, by the name of their file.
+    `records` tell of the logs it was restored from, by the name of their file; `earlier` is how
+    many earlier checkpoints it has, which all hold.
     """
 
     checkpoint: Checkpoint
     counts: Counts
     signature_checked: bool
     records: dict[str, Record]
+    earlier: int = 0
 
 
 def verify_export(
@@ -88,16 +92,19 @@ def verify_export(
     count; without any no signature is checked.
 
     Raises:
-        NotTheLog: it is not what was signed, or not whole.
-        OSError: a file is not there or cannot be read.
+        NotTheLog: it is not what was signed, or not whole: a file is missing, or cannot be read.
     """
-    note = _small(folder / CHECKPOINT)
+    note, told = _small(folder / CHECKPOINT), _small(folder / MANIFEST)
     own = _checkpoint(note, keys, CHECKPOINT)
     other = own if kept is None else _checkpoint(kept, keys, KEPT)
+    chain = _small(folder / CHAIN) if (folder / CHAIN).exists() else None
+    earlier = [] if chain is None else _earlier(chain, told, own, keys)
     records = _records(folder, keys, own, other)
-    told = _small(folder / MANIFEST)
-    reading = _Reading(own, _signed(own, other, records), records)
+    reading = _Reading(own, [*_signed(own, other, records), *earlier], records)
+    if not (folder / ENTRIES).exists():
+        raise NotTheLog.at(1, f"{ENTRIES} is not there")
     try:
+        reading.begin()
         with checked_blocks(folder / ENTRIES) as blocks:
             for block, chunk in blocks:
                 reading.take(block, chunk)
@@ -107,9 +114,9 @@ def verify_export(
     except NotTheLog as bad:
         why = f"{bad.why}{_gone(folder / ENTRIES, reading.signed)}"
         raise NotTheLog(bad.where, why, bad.positions) from None
-    if told != manifest(own.origin, reading.counts, note, reading.digest.digest()):
+    if told != manifest(own.origin, reading.counts, note, reading.digest.digest(), chain):
         raise NotTheLog(MANIFEST, "it does not belong to these files")
-    return Verified(own, reading.counts, bool(keys), records)
+    return Verified(own, reading.counts, bool(keys), records, len(earlier))
 
 
 class _Reading:
@@ -129,7 +136,6 @@ class _Reading:
         self._peaks: list[tuple[int, bytes]] = []
         self._streams: dict[bytes, tuple[int, bytes]] = {}
         self.digest = sha256()
-        self._check_roots()
 
     @property
     def counts(self) -> Counts:
@@ -140,6 +146,14 @@ class _Reading:
     def signed(self) -> int:
         """How many events must be there."""
         return max(signed.size for signed in self._signed)
+
+    def begin(self) -> None:
+        """Compare what was told of an empty log.
+
+        Raises:
+            NotTheLog: its root is another one.
+        """
+        self._check_roots()
 
     def take(self, block: Block, chunk: bytes) -> None:
         """Take in the next block, checked from the bytes `chunk`, up to its first fault.
@@ -271,6 +285,18 @@ def _records(
     return found
 
 
+def _earlier(
+    chain: bytes, told: bytes, own: Checkpoint, keys: Sequence[VerifierKey]
+) -> list[Checkpoint]:
+    """The earlier checkpoints in the file that the manifest `told` of."""
+    if sha256(chain).hexdigest().encode() not in told:
+        raise NotTheLog(CHAIN, "it is not the file that manifest.json names")
+    try:
+        return read_chain(chain, own, keys)
+    except ChainFalse as error:
+        raise NotTheLog(CHAIN, str(error)) from None
+
+
 def _signed(own: Checkpoint, kept: Checkpoint, records: dict[str, Record]) -> list[Checkpoint]:
     """The checkpoints whose roots the entries must have."""
     if kept.origin == own.origin:
@@ -290,5 +316,8 @@ def _checkpoint(note: bytes, keys: Sequence[VerifierKey], where: str) -> Checkpo
 
 def _small(path: Path) -> bytes:
     """A file that is never large; one that is, is cut and so found bad."""
-    with path.open("rb") as file:
-        return file.read(MOST_NOTE_BYTES + 1)
+    try:
+        with path.open("rb") as file:
+            return file.read(MOST_NOTE_BYTES + 1)
+    except OSError as error:
+        raise NotTheLog(path.name, error.strerror or "it cannot be read") from None

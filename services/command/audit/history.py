@@ -67,20 +67,23 @@ class HistoryCheck:
         """Begin before the first event."""
         self._stream = stream
         self._size = size
-        self._root = root
+        self._tree = (size, root)
         self._position = 0
         self._version: int | None = None
         self._leaf = NO_LEAF
         self._seen: dict[int, bytes] = {}
 
-    def step(self, shown: Shown) -> list[Finding]:
-        """What is wrong with the next event, and between it and the one before."""
+    def step(self, shown: Shown, tree: tuple[int, bytes] | None = None) -> list[Finding]:
+        """What is wrong with the next event, and between it and the one before.
+
+        `tree`: size and root of the tree its proof leads to, if that is another than the whole.
+        """
         at = shown.position
         try:
             header = unpack_header(shown.header)
         except FormatError as error:
             return [Finding(Fault.CHANGED, at, str(error))]
-        found = [*self._itself(shown), *self._place(shown, header)]
+        found = [*check_event(shown, *(tree or self._tree)), *self._place(shown, header)]
         self._position, self._version, self._leaf = at, header.version, shown.leaf
         self._seen[at] = shown.leaf
         return found
@@ -92,19 +95,6 @@ class HistoryCheck:
             for position, leaf in sorted((receipts or {}).items())
             if position <= self._size and self._seen.get(position) != leaf
         ]
-
-    def _itself(self, shown: Shown) -> Iterable[Finding]:
-        at = shown.position
-        if shown.body is not None and sha256(shown.body).digest() != shown.body_digest:
-            yield Finding(Fault.CHANGED, at, f"The body at position {at} is not the one recorded.")
-        if leaf_hash(shown.header, shown.body_digest) != shown.leaf:
-            words = f"The leaf at position {at} is not that of its header and body."
-            yield Finding(Fault.CHANGED, at, words)
-        if shown.proof is None or not verify_inclusion(
-            shown.leaf, at - 1, self._size, shown.proof, self._root
-        ):
-            words = f"The event at position {at} is not proved to be in the tree."
-            yield Finding(Fault.NOT_INCLUDED, at, words)
 
     def _place(self, shown: Shown, header: Header) -> Iterable[Finding]:
         at, version = shown.position, header.version
@@ -130,6 +120,51 @@ class HistoryCheck:
         elif header.previous_leaf != NO_LEAF:
             words = f"An event was recorded before version {header.version} and is not shown."
             yield Finding(Fault.MISSING, at, words)
+
+
+def changes(shown: Shown) -> list[Finding]:
+    """Where body, digest, header and leaf of an event do not fit each other."""
+    at, found = shown.position, list[Finding]()
+    if shown.body is not None and sha256(shown.body).digest() != shown.body_digest:
+        words = f"The body at position {at} is not the one recorded."
+        found.append(Finding(Fault.CHANGED, at, words))
+    if leaf_hash(shown.header, shown.body_digest) != shown.leaf:
+        words = f"The leaf at position {at} is not that of its header and body."
+        found.append(Finding(Fault.CHANGED, at, words))
+    return found
+
+
+def check_event(shown: Shown, size: int, root: bytes) -> list[Finding]:
+    """What is wrong with an event by itself: its changes, and whether it is proved."""
+    found, at = changes(shown), shown.position
+    if shown.proof is None or not verify_inclusion(shown.leaf, at - 1, size, shown.proof, root):
+        words = f"The event at position {at} is not proved to be in the tree."
+        found.append(Finding(Fault.NOT_INCLUDED, at, words))
+    return found
+
+
+def is_as_recorded(found: Iterable[Finding]) -> bool:
+    """Whether an event's content may be read as what was recorded, whatever else is wrong."""
+    return all(each.fault is not Fault.CHANGED for each in found)
+
+
+def check_nothing_yet(shown: Shown, stream: UUID, size: int) -> list[Finding]:
+    """What speaks against `stream` having had no event among the first `size`.
+
+    `shown`: the first event of the stream, checked by itself. Versions count up from the first
+    without a hole, so nothing of the stream stands before it.
+    """
+    at = shown.position
+    try:
+        header = unpack_header(shown.header)
+    except FormatError as error:
+        return [Finding(Fault.CHANGED, at, str(error))]
+    if header.stream != stream:
+        return [Finding(Fault.FOREIGN, at, f"Position {at} belongs to another customer.")]
+    first = header.version in FIRST_VERSIONS and header.previous_leaf == NO_LEAF
+    if first and at > size:
+        return []
+    return [Finding(Fault.MISSING, at, f"Events were recorded before position {at}.")]
 
 
 def check_history(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.plumbing.ledger.format import NO_LEAF, Header, pack_header
 from infra.plumbing.queries import Queries
+from services.command.audit.history import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +36,12 @@ class Recorded:
         """The header as it was hashed."""
         return pack_header(self.header)
 
+    def shown(self, proof: Sequence[bytes] | None) -> Shown:
+        """The event as it is shown to whoever checks, with the proof there is."""
+        return Shown(
+            self.position, self.packed_header, self.body, self.body_digest, self.leaf, proof
+        )
+
 
 def newest_checkpoint(rows: Rows) -> str | None:
     """The newest signed note, or None before the first."""
@@ -46,6 +53,11 @@ def event_at(rows: Rows, position: int) -> Recorded | None:
     """The event at `position`, or None."""
     found = rows(_SQL["event"], {"position": position})
     return _recorded(found[0]) if found else None
+
+
+def is_known(rows: Rows, stream: UUID) -> bool:
+    """Whether anything is recorded of `stream`."""
+    return bool(rows(_SQL["known"], {"stream": stream}))
 
 
 def history(rows: Rows, stream: UUID, size: int) -> Iterator[Recorded]:

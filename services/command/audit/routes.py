@@ -94,7 +94,8 @@ def _event_routes(router: APIRouter, audit: Audit) -> None:
     def event(who: Reader, position: Position, purpose: Purpose = None) -> Response:
         """The event as it was hashed: header, body (or its digest, if it was dropped), leaf.
 
-        This read is recorded in the customer's own history. Personal values stay sealed unless a
+        `findings` names what no longer fits its leaf, or is not in the tree; it is not opened. This
+        read is recorded in the customer's own history. Personal values stay sealed unless a
         purpose is stated; then `opened` is the body with the customer's own values readable.
         """
         return _json(_answered(lambda: audit.event(position, who, purpose)))
@@ -103,7 +104,8 @@ def _event_routes(router: APIRouter, audit: Audit) -> None:
         """Everything recorded of one customer, in order, each event with its inclusion proof.
 
         Versions count up without a hole and each header holds the leaf of the event before, so
-        nothing can be missing in between; `findings` names what is. This read is recorded.
+        nothing can be missing in between; `findings` names what is. Where there are none among the
+        first `size`, `begins` proves the first to stand behind them. This read is recorded.
         """
         found = _answered(lambda: audit.history(ref, size, who, purpose))
         return StreamingResponse(_streamed(found), media_type=JSON)
@@ -155,4 +157,8 @@ def _streamed(found: History) -> Iterator[bytes]:
     for event in found.events():
         yield between + orjson.dumps(event)
         between = b","
-    yield b'],"findings":' + orjson.dumps([finding_shape(each) for each in found.findings]) + b"}"
+    if between == b"":
+        yield b'],"begins":' + orjson.dumps(found.begins()) + b',"findings":'
+    else:
+        yield b'],"findings":'
+    yield orjson.dumps([finding_shape(each) for each in found.findings]) + b"}"

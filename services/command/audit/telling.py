@@ -9,6 +9,7 @@ import structlog
 
 from events.times import format_time
 from infra.plumbing.ledger.answers import Stored
+from infra.plumbing.ledger.platform import platform_event
 from services.command.intake import Accepted, judge
 from services.command.strict_json import write_json
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from events.catalog import Catalog
     from infra.plumbing.access import Principal
+    from infra.plumbing.ledger.ledger import Ledger
     from services.command.record import Recorder
 
 SOURCE: Final = "rapport/audit"
@@ -48,6 +50,16 @@ def tell_read(
     if not recorder.record_behind_fence(closed, stream):
         _LOG.warning("read_of_a_closed_stream", kind=read["what"])
     return False
+
+
+def tell_own_read(ledger: Ledger, now: datetime, what: str, who: Principal) -> None:
+    """Record that somebody read the platform's own stream, in it: once a key, kind and UTC day.
+
+    Each read shown again as an event to be read would have no end (decision 41).
+    """
+    event_id = f"read/{what}/{who.key_id}/{now:%Y-%m-%d}"
+    told = {"what": what, **reader(who, opened=False)}
+    ledger.append([platform_event(READ, event_id, now, told)])
 
 
 def _judged(catalog: Catalog, now: datetime, stream: UUID, read: Mapping[str, Any]) -> Accepted:

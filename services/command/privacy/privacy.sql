@@ -73,7 +73,6 @@ ORDER BY id
 
 -- name: mentions
 -- Reads the whole log: values about this person in other customers' events stand in no index.
-SELECT position, stream, source, event_id, type, schema, occurred_at, recorded_at, body
-FROM ledger.events
+SELECT position FROM ledger.events
 WHERE stream <> %(stream)s AND position(%(key)s::bytea IN body) > 0
 ORDER BY position

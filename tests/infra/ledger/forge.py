@@ -6,6 +6,7 @@ from base64 import b64encode
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -15,10 +16,9 @@ from infra.plumbing import verify as alone
 from infra.plumbing.ledger.checkpoint import Checkpoint, sign_checkpoint
 from infra.plumbing.ledger.entries import Counts, manifest, write_line
 from infra.plumbing.ledger.format import NO_LEAF, Frontier, Header, leaf_hash, pack_header
+from infra.plumbing.ledger.given import GivenWrong, read_given
 from infra.plumbing.ledger.note import (
-    KeyMalformed,
     VerifierKey,
-    parse_keys,
     public_key_of,
     sign_note,
 )
@@ -26,7 +26,6 @@ from infra.plumbing.ledger.verifying import NotTheLog, verify_export
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 SEED = bytes(range(32))
 THIEVES_SEED = bytes(range(1, 33))
@@ -134,17 +133,28 @@ def line_of(item: Item, position: int) -> bytes:
     return write_line(position, header, content, item.leaf, whole=item.whole)
 
 
-def write_export(folder: Path, items: Sequence[Item], note: bytes | None = None) -> Path:
-    """An export of `items` in a new `folder`; `note` is its checkpoint, else an honest one."""
+def write_export(
+    folder: Path, items: Sequence[Item], note: bytes | None = None, chain: Sequence[bytes] = ()
+) -> Path:
+    """An export of `items` in a new `folder`; `note` is its checkpoint, else an honest one.
+
+    `chain` are earlier checkpoints.
+    """
     note = checkpoint_of(items) if note is None else note
     lines = [line_of(item, position) for position, item in enumerate(items, 1)]
-    return write_files(folder, items, lines, note)
+    return write_files(folder, items, lines, note, chain)
 
 
-def write_files(folder: Path, items: Sequence[Item], lines: Sequence[bytes], note: bytes) -> Path:
+def write_files(
+    folder: Path,
+    items: Sequence[Item],
+    lines: Sequence[bytes],
+    note: bytes,
+    chain: Sequence[bytes] = (),
+) -> Path:
     """Lines as given, and a manifest that fits them."""
     folder.mkdir()
-    text = b"".join(lines)
+    text, earlier = b"".join(lines), b"".join(chain) if chain else None
     counts = Counts(
         events=len(items),
         bodies=sum(item.whole for item in items),
@@ -152,7 +162,10 @@ def write_files(folder: Path, items: Sequence[Item], lines: Sequence[bytes], not
     )
     (folder / "entries.ndjson").write_bytes(text)
     (folder / "checkpoint").write_bytes(note)
-    (folder / "manifest.json").write_bytes(manifest(ORIGIN, counts, note, sha256(text).digest()))
+    if earlier is not None:
+        (folder / "checkpoints").write_bytes(earlier)
+    listed = manifest(ORIGIN, counts, note, sha256(text).digest(), earlier)
+    (folder / "manifest.json").write_bytes(listed)
     return folder
 
 
@@ -175,14 +188,12 @@ def verdict_in_words(
 
 def packaged(folder: Path, kept: Path | None, key: Path | None) -> tuple[str, str]:
     try:
-        keys = parse_keys(key.read_text("utf-8")) if key else []
-        verify_export(folder, kept=kept.read_bytes() if kept else None, keys=keys)
+        held, keys = read_given(folder, kept, key)
+        verify_export(folder, kept=held, keys=keys)
     except NotTheLog as bad:
         return bad.where, bad.why
-    except KeyMalformed:
-        return "public key", ""
-    except (OSError, UnicodeDecodeError) as error:
-        return type(error).__name__, ""
+    except GivenWrong as wrong:
+        return wrong.option, ""
     return "PASS", ""
 
 
@@ -191,6 +202,6 @@ def standing_alone(folder: Path, kept: Path | None, key: Path | None) -> tuple[s
         alone.verify(folder, kept, key)
     except alone.Bad as bad:
         return str(bad.args[0]), str(bad.args[1])
-    except (OSError, UnicodeDecodeError) as error:
-        return type(error).__name__, ""
+    except OSError as error:
+        return Path(error.filename).name, ""
     return "PASS", ""

@@ -6,10 +6,14 @@ from base64 import b64decode
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
+import orjson
+
+from infra.plumbing.ledger.answers import NewEvent
 from infra.plumbing.ledger.format import Frontier
 from services.command.audit.history import Shown
-from tests.services.command.house import complaint
+from tests.services.command.house import NOW, complaint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +32,13 @@ def shown_of(event: dict[str, Any]) -> Shown:
     proof = [b64decode(each) for each in event["proof"]["hashes"]] if "proof" in event else None
     header, leaf = b64decode(event["header"]), b64decode(event["leaf"])
     return Shown(event["position"], header, body, digest, leaf, proof)
+
+
+def bare(stream: UUID) -> NewEvent:
+    """An event with nothing in it that anybody could open."""
+    event_id = uuid4().hex
+    body = orjson.dumps({"id": event_id, "source": "test", "data": {}})
+    return NewEvent(stream, "test", event_id, "note.taken", "1-0-0", NOW, body, bytes(32))
 
 
 @dataclass

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import orjson
 import pytest
 
 from events.catalog import catalog
 from infra.plumbing.access import ACTIONS, Action, Role
-from infra.plumbing.ledger.answers import NewEvent
 from infra.plumbing.ledger.format import unpack_header
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.ledger.merkle import verify_consistency, verify_inclusion
@@ -21,7 +20,7 @@ from services.command.audit.history import check_history
 from services.command.audit.routes import build_router
 from services.command.audit.service import Audit
 from services.command.record import Recorder
-from tests.services.command.audit.desk import CANARY, shown_of
+from tests.services.command.audit.desk import CANARY, bare, shown_of
 from tests.services.command.house import NOW, complaint
 
 if TYPE_CHECKING:
@@ -108,16 +107,10 @@ def test_a_history_can_be_asked_for_as_it_was_at_a_checkpoint(desk: Desk) -> Non
 
 def test_a_long_history_is_shown_to_its_end(desk: Desk) -> None:
     customer = UUID(desk.send(0)["customer"])
-    desk.house.ledger.append([_bare(customer) for _ in range(650)])
+    desk.house.ledger.append([bare(customer) for _ in range(650)])
     answer = desk.json(f"customers/{customer}")
     assert [event["version"] for event in answer["events"]] == list(range(1, 653))
     assert answer["findings"] == []
-
-
-def _bare(stream: UUID) -> NewEvent:
-    event_id = uuid4().hex
-    body = orjson.dumps({"id": event_id, "source": "test", "data": {}})
-    return NewEvent(stream, "test", event_id, "note.taken", "1-0-0", NOW, body, bytes(32))
 
 
 @pytest.mark.parametrize("path", ["events/1", "customers/crm:4711"])
@@ -221,7 +214,7 @@ def test_a_dropped_body_leaves_its_digest_and_its_proof(
 def test_a_removed_event_is_named(desk: Desk, intruder: Connection[Any]) -> None:
     """Its leaf still stands in a tile, so its neighbours are proved to be in the tree."""
     customer = UUID(desk.send(0)["customer"])
-    desk.house.ledger.append([_bare(customer) for _ in range(299)])
+    desk.house.ledger.append([bare(customer) for _ in range(299)])
     while TileWriter(desk.house.pool).once():
         pass
     intruder.execute(b"DELETE FROM ledger.events WHERE position = 200")
@@ -311,7 +304,6 @@ def test_auditor_privacy_officer_and_admin_may(desk: Desk) -> None:
         ("customers/crm:unknown", 404),
         ("customers/00000000-0000-4000-8000-000000000000", 404),
         ("customers/crm:4711?size=2", 422),
-        ("customers/crm:4711?size=0", 404),
     ],
 )
 def test_a_question_about_nothing_is_refused_and_not_recorded(

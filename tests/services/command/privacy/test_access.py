@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import pytest
 
 from infra.plumbing.ledger.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint
 from infra.plumbing.ledger.format import NO_LEAF, leaf_hash, unpack_header
@@ -105,6 +106,8 @@ def test_every_events_content_is_proved_up_to_a_signed_root(
     assert sizes == [7, 7, 7, 7, 8], "the read itself is not signed yet"
     assert checked(told) == []
 
+    assert told["findings"] == []
+
     told["events"][1]["header"] = told["events"][2]["header"]
     assert "content of 3" in checked(told)
 
@@ -122,6 +125,42 @@ def test_replaced_content_does_not_pass(office: Office) -> None:
     body = b64decode(told["events"][0]["body"]).replace(b"delivery", b"checkout")
     told["events"][0]["body"] = b64encode(body).decode()
     assert checked(told) == ["content of 1", "before 2"]
+
+
+@pytest.mark.parametrize("crime", ["type = 'x'", "body = 'x'", "body_digest = sha256('x')"])
+def test_an_event_that_no_longer_fits_its_leaf_is_named_and_neither_opened_nor_said(
+    office: Office, intruder: Connection[Any], crime: str
+) -> None:
+    office.house.post(about_ada())
+    office.house.post(about_ada("c-2"))
+    intruder.execute(f"UPDATE ledger.events SET {crime} WHERE position = 1".encode())
+    told = exported(office, ADA)
+    assert {(each["fault"], each["position"]) for each in told["findings"]} == {("changed", 1)}
+    damaged, sound, _ = told["events"]
+    assert (damaged["event"], damaged["sentence"]) == (None, None)
+    assert {"header", "leaf"} < set(damaged), "what is stored is shown all the same"
+    assert sound["event"]["data"]["text"] == WORDS
+
+
+def test_an_event_that_the_signed_tree_does_not_hold_is_named(
+    office: Office, intruder: Connection[Any]
+) -> None:
+    office.house.post(about_ada())
+    note = sign_checkpoint(Checkpoint("rapport/test", 1, bytes(32)), bytes(32))
+    intruder.execute("INSERT INTO ledger.checkpoints (size, note) VALUES (1, %s)", [note])
+    told = exported(office, ADA)
+    assert [(each["fault"], each["position"]) for each in told["findings"]] == [("not-included", 1)]
+
+
+def test_a_mention_in_an_event_that_no_longer_fits_its_leaf_is_named_and_not_opened(
+    office: Office, intruder: Connection[Any]
+) -> None:
+    office.house.post(about_ada())
+    office.house.post(naming_ada())
+    intruder.execute(b"UPDATE ledger.events SET type = 'x' WHERE position = 2")
+    told = exported(office, ADA)
+    assert [(each["fault"], each["position"]) for each in told["findings"]] == [("changed", 2)]
+    assert [each["values"] for each in told["mentions"]] == [{}]
 
 
 def test_what_waits_in_quarantine_is_in_it_opened(office: Office) -> None:
