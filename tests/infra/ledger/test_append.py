@@ -36,7 +36,8 @@ def check_ledger(conninfo: str) -> int:
     with psycopg.connect(conninfo) as connection:
         rows = connection.execute(
             "SELECT position, stream, version, source, event_id, type, schema, occurred_at,"
-            " recorded_at, key_id, body, body_digest, leaf FROM ledger.events ORDER BY position"
+            " recorded_at, key_id, body, coalesce(body_digest, sha256(body)), leaf"
+            " FROM ledger.events ORDER BY position"
         ).fetchall()
         for number, row in enumerate(rows, start=1):
             position, stream, version, source, event_id, kind, schema, occurred, recorded_at = row[
