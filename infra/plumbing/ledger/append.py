@@ -26,9 +26,9 @@ from psycopg.rows import tuple_row
 from infra.plumbing.ledger import rows
 from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
 from infra.plumbing.ledger.errors import LedgerWentBack, WrongVersion
+from infra.plumbing.ledger.exchange import Exchange
 from infra.plumbing.ledger.format import Frontier, encode_text, microseconds
 from infra.plumbing.ledger.placing import Ground, Hashed, Last, again, kind_of, rows_of
-from infra.plumbing.ledger.wire import Wire
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
@@ -160,13 +160,14 @@ class Writer:
         self, connection: Connection[Any], events: Sequence[NewEvent], *, ask: bool, repeated: bool
     ) -> list[Outcome]:
         memory, self._memory = self._memory, _Memory()  # forgotten unless all goes well
+        exchange = Exchange(connection)
         try:
-            wire = Wire(connection)
-            ground, hashed = _look(wire, memory, events, ask=ask)
+            ground, hashed = _look(exchange, memory, events, ask=ask)
             self._refuse_an_older(ground.frontier.size)
             parts = rows_of(ground, events, hashed, repeated=repeated)
-            _write(wire, ground, list(parts) if len(events) <= AT_ONCE else parts)
+            _write(exchange, ground, list(parts) if len(events) <= AT_ONCE else parts)
         except BaseException:
+            exchange.settle()
             if not connection.closed:
                 connection.rollback()
             raise
@@ -179,9 +180,9 @@ class Writer:
 class _Head:
     """What `ledger.take_head` answered."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         """Wait for the answer to what was sent."""
-        result = wire.answers()[-1]
+        result = exchange.answers()[-1]
         size, frontier, recorded_at, fence, *found = (result.get_value(0, at) for at in range(7))
         self.frontier = Frontier(_number(size), _bytes(frontier))
         self.recorded_at = _number(recorded_at)
@@ -196,7 +197,7 @@ class _Head:
 
 
 def _look(
-    wire: Wire, memory: _Memory, events: Sequence[NewEvent], *, ask: bool
+    exchange: Exchange, memory: _Memory, events: Sequence[NewEvent], *, ask: bool
 ) -> tuple[Ground, Hashed]:
     """The first turn: lock the head and learn what the events stand on.
 
@@ -206,16 +207,16 @@ def _look(
     hashed = Hashed(events) if ask else None
     keys = hashed.keys if hashed else ()
     streams = {event.stream.bytes for event in events}
-    strange = streams - memory.last.keys()
-    wire.send(b"BEGIN ISOLATION LEVEL READ COMMITTED; " + _take(strange, keys))
+    strange = [stream for stream in streams if stream not in memory.last]
+    exchange.send(b"BEGIN ISOLATION LEVEL READ COMMITTED; " + _take(strange, keys))
     hashed = hashed or Hashed(events)
-    head = _Head(wire)
+    head = _Head(exchange)
     if (memory.size, memory.newest_fence) != (head.frontier.size, head.newest_fence):
         memory.last.clear()
         memory.newest_fence = head.newest_fence
         if len(strange) < len(streams):  # what was remembered of the others is stale
-            wire.send(_take(streams, keys))
-            head = _Head(wire)
+            exchange.send(_take(streams, keys))
+            head = _Head(exchange)
     memory.last.update(head.ends)
     return (
         Ground(head.frontier, head.recorded_at, memory.last, head.fenced, head.known),
@@ -228,19 +229,19 @@ def _take(streams: Iterable[bytes], keys: Iterable[bytes]) -> bytes:
     return b"SELECT * FROM ledger.take_head(%b, %b)" % asked
 
 
-def _write(wire: Wire, ground: Ground, parts: Iterable[bytes]) -> None:
+def _write(exchange: Exchange, ground: Ground, parts: Iterable[bytes]) -> None:
     """The second turn: insert what is placed, move the head, tell the readers and commit.
 
     Where `parts` are still to be made, the head moves in a turn of its own.
     """
     if isinstance(parts, list):
         if parts:
-            wire.copy(b"%b; %b" % (_COPY, _moved(ground)), [rows.START, *parts, rows.END])
+            exchange.copy(b"%b; %b" % (_COPY, _moved(ground)), [rows.START, *parts, rows.END])
         else:
-            wire.ask(b"COMMIT")
+            exchange.ask(b"COMMIT")
         return
-    wire.copy(_COPY, chain([rows.START], parts, [rows.END]))
-    wire.ask(_moved(ground) if ground.leaves else b"COMMIT")
+    exchange.copy(_COPY, chain([rows.START], parts, [rows.END]))
+    exchange.ask(_moved(ground) if ground.leaves else b"COMMIT")
 
 
 def _moved(ground: Ground) -> bytes:

@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
 from infra.plumbing.ledger.errors import WrongVersion
 from infra.plumbing.ledger.format import (
+    EPOCH,
     FORMAT,
+    MICROSECOND,
     NO_LEAF,
     FormatError,
     Frontier,
     encode_text,
     key_of,
-    microseconds,
 )
 from infra.plumbing.ledger.rows import (
     EPOCH_SHIFT,
     FIELDS,
     LONGER,
+    NULL,
     pack_length,
     pack_start,
     text_fields,
@@ -35,7 +37,7 @@ from infra.plumbing.ledger.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from infra.plumbing.ledger.answers import NewEvent, Outcome
 
@@ -92,11 +94,11 @@ def kind_of(source: str, type_: str, schema: str) -> Kind:
 class Hashed:
     """What follows from each event alone, event by event.
 
-    `streams`: the stream's 16 bytes; `ids`: the event id as the header writes it; `keys`: the
-    narrow unique key of source and id, 16 bytes; `digests`: the SHA-256 of the body.
+    `streams`: the stream's 16 bytes; `ids`: the event id as the header writes it; `kinds`; `keys`:
+    the narrow unique key of source and id, 16 bytes; `digests`: the SHA-256 of the body.
     """
 
-    __slots__ = ("digests", "ids", "keys", "streams")
+    __slots__ = ("digests", "ids", "keys", "kinds", "streams")
 
     def __init__(self, events: Sequence[NewEvent]) -> None:
         """Hash and encode.
@@ -108,10 +110,14 @@ class Hashed:
             raise FormatError(f"A content MAC of {size} bytes is none of ours.")
         self.streams = [event.stream.bytes for event in events]
         self.ids = [encode_text(event.event_id) for event in events]
-        kinds = [kind_of(event.source, event.type, event.schema) for event in events]
-        named = zip(kinds, self.ids, strict=True)
+        self.kinds = [kind_of(event.source, event.type, event.schema) for event in events]
+        named = zip(self.kinds, self.ids, strict=True)
         self.keys = [key_of(kind.source + id_) for kind, id_ in named]
         self.digests = [sha256(event.body).digest() for event in events]
+
+    def each(self) -> Iterator[tuple[bytes, bytes, Kind, bytes, bytes]]:
+        """Stream, id, kind, key and digest of one event after the other."""
+        return zip(self.streams, self.ids, self.kinds, self.keys, self.digests, strict=True)
 
 
 def rows_of(
@@ -129,24 +135,20 @@ def rows_of(
     last, placed, outcomes, leaves = ground.last, ground.placed, ground.outcomes, ground.leaves
     position, now, packed = ground.frontier.size, ground.recorded_at, list[bytes]()
     taken = {*ground.known, *ground.fenced}
-    alone = zip(hashed.streams, hashed.ids, hashed.keys, hashed.digests, strict=True)
-    for event, (stream, id_, key, digest) in zip(events, alone, strict=True):
+    for event, (stream, id_, kind, key, digest) in zip(events, hashed.each(), strict=True):
         if key in placed or (taken and (key in taken or stream in taken)):
             outcomes.append(_told(ground, events, key, digest, repeated=repeated))
             continue
-        stream_id, source, _, type_, schema, moment, body, mac, key_id, sent, expected = event
+        stream_id, _, _, _, _, moment, body, mac, key_id, sent, expected = event
         before = last.get(stream)
         if before and expected is None:
             version, previous = before[0] + 1, before[1]
         else:
             version, previous = _next_version(event, before)
-        kind, own_key, occurred = (
-            kind_of(source, type_, schema),
-            encode_text(key_id),
-            microseconds(moment),
-        )
+        own_key, occurred = encode_text(key_id), (moment - EPOCH) // MICROSECOND
         start, times = _leaf_start(0, FORMAT, stream, version, previous), _leaf_times(occurred, now)
-        leaf = sha256(b"".join((start, kind[0], id_, kind[1], times, own_key, digest))).digest()
+        hashed_over = (start, kind.source, id_, kind.type, times, own_key, digest)
+        leaf = sha256(b"".join(hashed_over)).digest()
         position += 1
         # fmt: off
         packed += (
@@ -154,7 +156,8 @@ def rows_of(
                 FIELDS, 8, position, 8, version, 8, now - EPOCH_SHIFT, 32, leaf,
                 8, occurred - EPOCH_SHIFT, 16, stream, 16, key, 32, mac,
             ),
-            time_field(sent), kind[2], id_, LONGER, own_key, pack_length(len(body)), body,
+            NULL if sent is None else time_field(sent), kind.row, id_, LONGER, own_key,
+            pack_length(len(body)), body,
         )
         # fmt: on
         last[stream] = version, leaf

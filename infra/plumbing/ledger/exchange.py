@@ -7,6 +7,7 @@ Texts come and go as PostgreSQL writes them: this is a door for the writer's few
 
 from __future__ import annotations
 
+from contextlib import suppress
 from select import POLLIN, POLLOUT, poll
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 
-class Wire:
+class Exchange:
     """One psycopg connection, spoken to through libpq. Its transaction is the caller's to end."""
 
     def __init__(self, connection: Connection[Any]) -> None:
@@ -52,6 +53,12 @@ class Wire:
                 raise self._failure(result)
         return found
 
+    def settle(self) -> None:
+        """Let what is under way end, whatever comes of it, so that the connection can go on."""
+        with suppress(psycopg.Error):
+            while self._next():
+                pass
+
     def ask(self, query: bytes) -> list[PGresult]:
         """Send, and wait for the answers.
 
@@ -78,8 +85,7 @@ class Wire:
                 self._libpq.flush()  # libpq would let it lie; the server is to begin now
         except BaseException:
             self._end_copy(b"given up")
-            while self._next():
-                pass
+            self.settle()
             raise
         self._end_copy(None)
         self.answers()
