@@ -19,7 +19,7 @@ from infra.plumbing.ledger import rows
 from infra.plumbing.ledger.answers import NewEvent, Stored
 from infra.plumbing.ledger.format import Frontier, microseconds
 from infra.plumbing.ledger.ledger import Ledger
-from infra.plumbing.ledger.placing import Ground, Hashed, Last, rows_of
+from infra.plumbing.ledger.placing import Ground, Last, in_parts, rows_of
 from tests.bench.flushing import FlushingConnection
 from tests.bench.workload import SCHEMA, SOURCE, START, TYPE
 
@@ -157,7 +157,7 @@ class RawCopy:
         new = ours(events)
         ground = Ground(Frontier(), microseconds(START), self._last, set(), {})
         ground.frontier.size = self._position  # its hashes are not asked for
-        parts = list(rows_of(ground, new, Hashed(new)))
+        parts = list(rows_of(ground, in_parts(new)))
         self._position += len(events)
         return b"".join((rows.START, *parts, rows.END))
 

@@ -28,11 +28,11 @@ from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
 from infra.plumbing.ledger.errors import LedgerWentBack, WrongVersion
 from infra.plumbing.ledger.exchange import Exchange
 from infra.plumbing.ledger.format import Frontier, encode_text, microseconds
-from infra.plumbing.ledger.placing import Ground, Hashed, Last, again, kind_of, rows_of
+from infra.plumbing.ledger.placing import Ground, Hashed, Last, again, in_parts, rows_of
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from psycopg import Connection, Cursor
 
@@ -164,7 +164,7 @@ class Writer:
         try:
             ground, hashed = _look(exchange, memory, events, ask=ask)
             self._refuse_an_older(ground.frontier.size)
-            parts = rows_of(ground, events, hashed, repeated=repeated)
+            parts = rows_of(ground, hashed, repeated=repeated)
             _write(exchange, ground, list(parts) if len(events) <= AT_ONCE else parts)
         except BaseException:
             exchange.settle()
@@ -198,18 +198,19 @@ class _Head:
 
 def _look(
     exchange: Exchange, memory: _Memory, events: Sequence[NewEvent], *, ask: bool
-) -> tuple[Ground, Hashed]:
+) -> tuple[Ground, Iterator[Hashed]]:
     """The first turn: lock the head and learn what the events stand on.
 
-    Each statement in `take_head` sees what is committed once the lock is held. The events are
-    hashed while the server looks, unless their keys are to be looked up.
+    Each statement in `take_head` sees what is committed once the lock is held. The first events
+    are hashed while the server looks, unless all their keys are to be looked up.
     """
-    hashed = Hashed(events) if ask else None
-    keys = hashed.keys if hashed else ()
+    parts = in_parts(events)
+    asked = list(parts) if ask else []
+    keys = [key for part in asked for key in part.keys]
     streams = {event.stream.bytes for event in events}
     strange = [stream for stream in streams if stream not in memory.last]
     exchange.send(b"BEGIN ISOLATION LEVEL READ COMMITTED; " + _take(strange, keys))
-    hashed = hashed or Hashed(events)
+    asked = asked or [next(parts)]
     head = _Head(exchange)
     if (memory.size, memory.newest_fence) != (head.frontier.size, head.newest_fence):
         memory.last.clear()
@@ -218,10 +219,8 @@ def _look(
             exchange.send(_take(streams, keys))
             head = _Head(exchange)
     memory.last.update(head.ends)
-    return (
-        Ground(head.frontier, head.recorded_at, memory.last, head.fenced, head.known),
-        hashed,
-    )
+    ground = Ground(head.frontier, head.recorded_at, memory.last, head.fenced, head.known)
+    return ground, chain(asked, parts)
 
 
 def _take(streams: Iterable[bytes], keys: Iterable[bytes]) -> bytes:
@@ -236,24 +235,33 @@ def _write(exchange: Exchange, ground: Ground, parts: Iterable[bytes]) -> None:
     """
     if isinstance(parts, list):
         if parts:
-            exchange.copy(b"%b; %b" % (_COPY, _moved(ground)), [rows.START, *parts, rows.END])
+            copied = list(_with_tree(ground, parts))
+            exchange.copy(b"%b; %b" % (_COPY, _moved(ground)), copied)
         else:
             exchange.ask(b"COMMIT")
         return
-    exchange.copy(_COPY, chain([rows.START], parts, [rows.END]))
+    exchange.copy(_COPY, _with_tree(ground, parts))
     exchange.ask(_moved(ground) if ground.leaves else b"COMMIT")
 
 
+def _with_tree(ground: Ground, parts: Iterable[bytes]) -> Generator[bytes]:
+    """All of the COPY; the tree grows while the server stores the last rows."""
+    yield rows.START
+    yield from parts
+    ground.frontier.extend(ground.leaves)
+    yield rows.END
+
+
 def _moved(ground: Ground) -> bytes:
+    """The end of an append whose rows are stored and whose tree has grown."""
     edge = ground.frontier
-    edge.extend(ground.leaves)
     moved = (edge.size, edge.packed().hex().encode(), ground.recorded_at)
     return b"SELECT ledger.move_head(%d, '\\x%b', %d); COMMIT" % moved
 
 
 def _one_event(event: NewEvent, hashed: Hashed) -> tuple[Any, ...]:
     """The parameters of `append_one`."""
-    kind = kind_of(event.source, event.type, event.schema)
+    [kind] = hashed.kinds
     return (
         event.stream,
         UUID(bytes=hashed.keys[0]),

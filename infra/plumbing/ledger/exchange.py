@@ -81,8 +81,8 @@ class Exchange:
         try:
             for part in parts:
                 while not self._libpq.put_copy_data(part):
-                    self._wait()
-                self._libpq.flush()  # libpq would let it lie; the server is to begin now
+                    self._wait(POLLIN | POLLOUT)
+                self._flush()  # libpq would let it lie; the server is to begin now
         except BaseException:
             self._end_copy(b"given up")
             self.settle()
@@ -92,17 +92,22 @@ class Exchange:
 
     def _end_copy(self, error: bytes | None) -> None:
         while not self._libpq.put_copy_end(error):
-            self._wait()
+            self._wait(POLLIN | POLLOUT)
 
     def _next(self) -> PGresult | None:
-        while self._libpq.flush() or self._libpq.is_busy():
-            self._wait()
+        self._flush()
+        while self._libpq.is_busy():
+            self._wait(POLLIN)
         return self._libpq.get_result()
 
-    def _wait(self) -> None:
-        """Until something came, or more can be sent."""
-        unsent = self._libpq.flush()
-        self._poll.modify(self._libpq.socket, POLLIN | POLLOUT if unsent else POLLIN)
+    def _flush(self) -> None:
+        """Until all is with the server, or in the socket: more than that does not pile up here."""
+        while self._libpq.flush():
+            self._wait(POLLIN | POLLOUT)
+
+    def _wait(self, until: int) -> None:
+        """Until something came or, if asked for, more can be sent."""
+        self._poll.modify(self._libpq.socket, until)
         if any(event & ~POLLOUT for _, event in self._poll.poll()):
             self._libpq.consume_input()
 

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
@@ -37,7 +38,7 @@ from infra.plumbing.ledger.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from infra.plumbing.ledger.answers import NewEvent, Outcome
 
@@ -67,8 +68,10 @@ class Ground:
     fenced: set[bytes]
     known: dict[bytes, Known]
     """By event key."""
-    placed: dict[bytes, int] = field(default_factory=dict[bytes, int])
-    """By event key: which of the events took this place, and so which outcome is its own."""
+    placed: dict[bytes, tuple[Stored, NewEvent]] = field(
+        default_factory=dict[bytes, tuple[Stored, "NewEvent"]]
+    )
+    """By event key: the event that took the place, and where that is."""
     leaves: list[bytes] = field(default_factory=list[bytes])
     outcomes: list[Outcome] = field(default_factory=list["Outcome"])
 
@@ -92,13 +95,13 @@ def kind_of(source: str, type_: str, schema: str) -> Kind:
 
 
 class Hashed:
-    """What follows from each event alone, event by event.
+    """What follows from each of some events alone.
 
     `streams`: the stream's 16 bytes; `ids`: the event id as the header writes it; `kinds`; `keys`:
     the narrow unique key of source and id, 16 bytes; `digests`: the SHA-256 of the body.
     """
 
-    __slots__ = ("digests", "ids", "keys", "kinds", "streams")
+    __slots__ = ("digests", "events", "ids", "keys", "kinds", "streams")
 
     def __init__(self, events: Sequence[NewEvent]) -> None:
         """Hash and encode.
@@ -108,6 +111,7 @@ class Hashed:
         """
         for size in {len(event.content_mac) for event in events} - {MAC_BYTES}:
             raise FormatError(f"A content MAC of {size} bytes is none of ours.")
+        self.events = events
         self.streams = [event.stream.bytes for event in events]
         self.ids = [encode_text(event.event_id) for event in events]
         self.kinds = [kind_of(event.source, event.type, event.schema) for event in events]
@@ -115,14 +119,18 @@ class Hashed:
         self.keys = [key_of(kind.source + id_) for kind, id_ in named]
         self.digests = [sha256(event.body).digest() for event in events]
 
-    def each(self) -> Iterator[tuple[bytes, bytes, Kind, bytes, bytes]]:
-        """Stream, id, kind, key and digest of one event after the other."""
-        return zip(self.streams, self.ids, self.kinds, self.keys, self.digests, strict=True)
+    def each(self) -> Iterator[tuple[NewEvent, bytes, bytes, Kind, bytes, bytes]]:
+        """Event, stream, id, kind, key and digest, one event after the other."""
+        lists = (self.events, self.streams, self.ids, self.kinds, self.keys, self.digests)
+        return zip(*lists, strict=True)
 
 
-def rows_of(
-    ground: Ground, events: Sequence[NewEvent], hashed: Hashed, *, repeated: bool = False
-) -> Generator[bytes]:
+def in_parts(events: Sequence[NewEvent]) -> Iterator[Hashed]:
+    """The events hashed, a part at a time: what is hashed and packed at once is still at hand."""
+    return (Hashed(events[at : at + PART]) for at in range(0, len(events), PART))
+
+
+def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) -> Generator[bytes]:
     """Give each event its place, or say why it has none; the rows to COPY, in parts.
 
     Outcomes and leaves are added to `ground`. `repeated`: an event that stands there with the very
@@ -135,9 +143,9 @@ def rows_of(
     last, placed, outcomes, leaves = ground.last, ground.placed, ground.outcomes, ground.leaves
     position, now, packed = ground.frontier.size, ground.recorded_at, list[bytes]()
     taken = {*ground.known, *ground.fenced}
-    for event, (stream, id_, kind, key, digest) in zip(events, hashed.each(), strict=True):
+    for event, stream, id_, kind, key, digest in chain.from_iterable(map(Hashed.each, parts)):
         if key in placed or (taken and (key in taken or stream in taken)):
-            outcomes.append(_told(ground, events, key, digest, repeated=repeated))
+            outcomes.append(_told(ground, event, key, digest, repeated=repeated))
             continue
         stream_id, _, _, _, _, moment, body, mac, key_id, sent, expected = event
         before = last.get(stream)
@@ -162,8 +170,9 @@ def rows_of(
         # fmt: on
         last[stream] = version, leaf
         leaves.append(leaf)
-        placed[key] = len(outcomes)
-        outcomes.append(Stored(_receipt(Receipt, (stream_id, version, position, leaf))))
+        stored = Stored(_receipt(Receipt, (stream_id, version, position, leaf)))
+        placed[key] = stored, event
+        outcomes.append(stored)
         if len(leaves) % PART == 0:
             yield b"".join(packed)
             packed.clear()
@@ -171,17 +180,13 @@ def rows_of(
         yield b"".join(packed)
 
 
-def _told(
-    ground: Ground, events: Sequence[NewEvent], key: bytes, digest: bytes, *, repeated: bool
-) -> Outcome:
-    """The answer to the next event: it is there already, or its stream takes no more."""
-    event = events[len(ground.outcomes)]
+def _told(ground: Ground, event: NewEvent, key: bytes, digest: bytes, *, repeated: bool) -> Outcome:
+    """The answer to an event that is there already, or whose stream takes no more."""
     if key in ground.known:
         return again(ground.known[key], event, digest, repeated=repeated)
     if key in ground.placed:
-        first = ground.placed[key]
-        receipt = cast("Stored", ground.outcomes[first]).receipt
-        return Known(receipt, events[first].content_mac, digest).against(event.content_mac)
+        stored, first = ground.placed[key]
+        return Known(stored.receipt, first.content_mac, digest).against(event.content_mac)
     return Fenced(event.stream)
 
 

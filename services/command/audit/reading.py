@@ -77,5 +77,5 @@ def _recorded(row: Sequence[Any]) -> Recorded:
         key_id=key_id,
     )
     content = None if body is None else bytes(body)
-    digest = bytes(body_digest) if content is None else sha256(content).digest()
+    digest = bytes(body_digest or b"") if content is None else sha256(content).digest()
     return Recorded(position, header, content, digest, bytes(leaf))
