@@ -17,9 +17,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from infra.plumbing.ledger import rows
 from infra.plumbing.ledger.answers import NewEvent, Stored
-from infra.plumbing.ledger.format import microseconds
-from infra.plumbing.ledger.keyed import Keyed
+from infra.plumbing.ledger.format import Frontier, microseconds
 from infra.plumbing.ledger.ledger import Ledger
+from infra.plumbing.ledger.placing import Ground, Last, in_parts, rows_of
 from tests.bench.flushing import FlushingConnection
 from tests.bench.workload import SCHEMA, SOURCE, START, TYPE
 
@@ -140,6 +140,7 @@ class RawCopy:
         """Write over `connection`, which commits each COPY by itself."""
         self._connection = connection
         self._position = 0
+        self._last: dict[bytes, Last] = {}
 
     @classmethod
     @contextmanager
@@ -153,12 +154,12 @@ class RawCopy:
 
     def pack(self, events: Sequence[Made]) -> bytes:
         """One COPY as bytes, in our own row layout; `events` follow those packed before."""
-        packed = [rows.START]
-        for keyed in map(Keyed, ours(events)):
-            self._position += 1
-            place = (self._position, self._position, microseconds(START))
-            packed.append(rows.pack_row(keyed, *place, sha256(keyed.digest).digest()))
-        return b"".join((*packed, rows.END))
+        new = ours(events)
+        ground = Ground(Frontier(), microseconds(START), self._last, set(), {})
+        ground.frontier.size = self._position  # its hashes are not asked for
+        parts = list(rows_of(ground, in_parts(new)))
+        self._position += len(events)
+        return b"".join((rows.START, *parts, rows.END))
 
     def append(self, parts: Sequence[bytes]) -> None:
         """One COPY, and so one durable commit, for each part."""

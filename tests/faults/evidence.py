@@ -35,7 +35,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NONCE_BYTES = 12
 ROWS = (
     "SELECT position, version, stream, source, event_id, type, schema, occurred_at, recorded_at,"
-    " key_id, body_digest, leaf, body FROM ledger.events ORDER BY position"
+    " key_id, coalesce(body_digest, sha256(body), '') AS body_digest, leaf, body"
+    " FROM ledger.events ORDER BY position"
 )
 
 

@@ -117,7 +117,7 @@ PLANTS = [
     ),
     Plant("I4", f"UPDATE ledger.events SET type = 'x' WHERE {EVENT}", "does not hash to its leaf"),
     Plant("I4", f"UPDATE ledger.events SET key_id = '' WHERE {EVENT}", "does not hash to its leaf"),
-    Plant("I4", f"UPDATE ledger.events SET body = 'x' WHERE {EVENT}", "another body"),
+    Plant("I4", f"UPDATE ledger.events SET body = 'x' WHERE {EVENT}", "does not hash to its leaf"),
     Plant(
         "I4",
         f"UPDATE ledger.events SET recorded_at = 'epoch' WHERE {EVENT}",

@@ -1,9 +1,8 @@
 """The ledger's one writer in this process: appends under the head lock, remembering what it wrote.
 
-One event is one call of `ledger.append_one`, a single round trip. Several take three steps: lock
-and look, COPY (the server stores some rows while the next are hashed here), move the head and
-commit. Positions are dense and in commit order because the head row is locked from the first step
-to the commit.
+One event is one call of `ledger.append_one`, a single round trip. Several take two turns on the
+wire: lock and look; store by COPY, move the head and commit. Positions are dense and in commit
+order because the head row is locked from the first turn to the commit.
 
 The writer remembers the head and the last event of each stream it wrote. They count only while the
 locked head is the remembered one, so several processes stay correct and one stays fast. Many events
@@ -13,12 +12,11 @@ the batch is done again with that question asked first.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+import struct
 from dataclasses import dataclass, field
-from hashlib import sha256
-from itertools import chain, islice
+from itertools import chain
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import psycopg
@@ -28,13 +26,13 @@ from psycopg.rows import tuple_row
 from infra.plumbing.ledger import rows
 from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
 from infra.plumbing.ledger.errors import LedgerWentBack, WrongVersion
-from infra.plumbing.ledger.format import NO_LEAF, Frontier, join_header, microseconds
-from infra.plumbing.ledger.keyed import Keyed
+from infra.plumbing.ledger.exchange import Exchange
+from infra.plumbing.ledger.format import Frontier, encode_text, microseconds
+from infra.plumbing.ledger.placing import Ground, Hashed, Last, again, in_parts, rows_of
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from psycopg import Connection, Cursor
 
@@ -42,21 +40,17 @@ if TYPE_CHECKING:
 
 CHANNEL = "rapport_ledger"
 """NOTIFY channel; one empty message for each transaction that appended."""
-FIRST_VERSION = 1
 FEW = 64
 """Up to so many events are looked up before they are inserted: cheaper than one failed COPY."""
+AT_ONCE = 300
+"""Up to so many are placed before the first is sent, and the commit travels with them."""
 STREAMS_REMEMBERED = 200_000
 """About 40 MB; beyond, all are forgotten at once."""
 SQL = Queries.beside("infra.plumbing.ledger", "ledger.sql")
-COPY_ROWS = 100
-"""Rows handed to the server at a time, which works on them while the next are packed."""
 _COPY = b"COPY ledger.events (" + rows.COLUMNS + b") FROM STDIN (FORMAT binary)"
 _ONCE = "events_source_event_id"
-
-Last = tuple[int, bytes]
-"""A stream's last version and its leaf."""
-
-_NOTHING: Final[tuple[set[bytes], dict[bytes, Last]]] = (set(), {})
+_END = struct.Struct(">16sq32s")
+_KNOWN = struct.Struct(">16s16sqq32s32s?32s")
 
 
 @dataclass(slots=True)
@@ -69,25 +63,6 @@ class _Memory:
     size: int = -1
     newest_fence: int = -1
     last: dict[bytes, Last] = field(default_factory=dict[bytes, Last])
-
-
-@dataclass(slots=True)
-class _Ground:
-    """What an append stands on, moved along as events are placed."""
-
-    hashed: list[Keyed]
-    """The first of the events, or all."""
-    frontier: Frontier
-    recorded_at: datetime
-    last: dict[bytes, Last]
-    fenced: set[bytes]
-    known: dict[bytes, Known]
-    placed: dict[bytes, tuple[Receipt, bytes]] = field(
-        default_factory=dict[bytes, tuple[Receipt, bytes]]
-    )
-    """By event key: where it stands now and its content MAC."""
-    leaves: list[bytes] = field(default_factory=list[bytes])
-    outcomes: list[Outcome] = field(default_factory=list["Outcome"])
 
 
 class Writer:
@@ -120,7 +95,7 @@ class Writer:
             return []
         with self._turn:
             if len(events) == 1:
-                return [self._append_one(connection, Keyed(events[0]), repeated=repeated)]
+                return [self._append_one(connection, events[0], repeated=repeated)]
             ask = repeated or len(events) <= FEW
             try:
                 return self._append(connection, events, ask=ask, repeated=repeated)
@@ -143,13 +118,17 @@ class Writer:
         with self._turn:
             written = self.written
             try:
-                return self._append_one(connection, Keyed(event), repeated=False)
+                return self._append_one(connection, event, repeated=False)
             finally:
                 self.written, self._memory = written, _Memory()
 
-    def _append_one(self, connection: Connection[Any], keyed: Keyed, *, repeated: bool) -> Outcome:
+    def _append_one(
+        self, connection: Connection[Any], event: NewEvent, *, repeated: bool
+    ) -> Outcome:
+        hashed = Hashed([event])
         with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-            cursor.execute(SQL["append_one"], (*_one_event(keyed), self.written), prepare=True)
+            asked = (*_one_event(event, hashed), self.written)
+            cursor.execute(SQL["append_one"], asked, prepare=True)
             answer, stream, version, position, leaf, mac, digest = _one(cursor)
         match answer:
             case "stored":
@@ -159,13 +138,13 @@ class Writer:
                 return Stored(receipt)
             case "known":
                 known = Known(Receipt(stream, version, position, leaf), mac, digest)
-                return _again(known, keyed, repeated=repeated)
+                return again(known, event, hashed.digests[0], repeated=repeated)
             case "fenced":
                 return Fenced(stream)
             case "went back":
                 raise LedgerWentBack(position, self.written)
             case _:
-                raise WrongVersion(stream, keyed.event.expected_version or 0, version)
+                raise WrongVersion(stream, event.expected_version or 0, version)
 
     def _remember(self, receipt: Receipt) -> None:
         """One event followed what is remembered: go on from it."""
@@ -181,11 +160,14 @@ class Writer:
         self, connection: Connection[Any], events: Sequence[NewEvent], *, ask: bool, repeated: bool
     ) -> list[Outcome]:
         memory, self._memory = self._memory, _Memory()  # forgotten unless all goes well
+        exchange = Exchange(connection)
         try:
-            ground = _look(connection, memory, events, ask=ask)
+            ground, hashed = _look(exchange, memory, events, ask=ask)
             self._refuse_an_older(ground.frontier.size)
-            _write(connection, ground, _place(ground, events, repeated=repeated))
+            parts = rows_of(ground, hashed, repeated=repeated)
+            _write(exchange, ground, list(parts) if len(events) <= AT_ONCE else parts)
         except BaseException:
+            exchange.settle()
             if not connection.closed:
                 connection.rollback()
             raise
@@ -195,187 +177,109 @@ class Writer:
         return ground.outcomes
 
 
+class _Head:
+    """What `ledger.take_head` answered."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        """Wait for the answer to what was sent."""
+        result = exchange.answers()[-1]
+        size, frontier, recorded_at, fence, *found = (result.get_value(0, at) for at in range(7))
+        self.frontier = Frontier(_number(size), _bytes(frontier))
+        self.recorded_at = _number(recorded_at)
+        self.newest_fence = _number(fence)
+        fenced, ends, known = map(_bytes, found)
+        self.fenced = {fenced[at : at + 16] for at in range(0, len(fenced), 16)}
+        self.ends = {stream: (version, leaf) for stream, version, leaf in _END.iter_unpack(ends)}
+        self.known = {
+            key: Known(Receipt(UUID(bytes=stream), *place), mac if has_mac else None, digest)
+            for key, stream, *place, digest, has_mac, mac in _KNOWN.iter_unpack(known)
+        }
+
+
 def _look(
-    connection: Connection[Any], memory: _Memory, events: Sequence[NewEvent], *, ask: bool
-) -> _Ground:
-    """The first round trip. Each statement sees what is committed once the lock is held.
+    exchange: Exchange, memory: _Memory, events: Sequence[NewEvent], *, ask: bool
+) -> tuple[Ground, Iterator[Hashed]]:
+    """The first turn: lock the head and learn what the events stand on.
 
-    While the server looks, the first events are hashed.
+    Each statement in `take_head` sees what is committed once the lock is held. The first events
+    are hashed while the server looks, unless all their keys are to be looked up.
     """
+    parts = in_parts(events)
+    asked = list(parts) if ask else []
+    keys = [key for part in asked for key in part.keys]
     streams = {event.stream.bytes for event in events}
-    hashed = [Keyed(event) for event in events] if ask else []
     strange = [stream for stream in streams if stream not in memory.last]
-    with _cursors(connection, 5) as (head, fence, fenced, last, known):
-        with connection.pipeline():  # what comes back is read behind it: one round trip
-            connection.execute(b"BEGIN")
-            head.execute(SQL["lock_head"], prepare=True)
-            fence.execute(SQL["newest_fence"], prepare=True)
-            _ask_ends(strange, fenced, last)
-            if ask:
-                keys = rows.Uuids([keyed.key for keyed in hashed])
-                known.execute(SQL["known"], [keys], prepare=True)
-            connection.pgconn.send_flush_request()
-            connection.pgconn.flush()
-            hashed = hashed or [Keyed(event) for event in events[:COPY_ROWS]]
-        size, frontier, recorded_at = _one(head)
-        (newest_fence,) = _one(fence)
-        there = known_by_key(known) if ask else {}
-        found = _ends(fenced, last) if strange else _NOTHING
-    if (memory.size, memory.newest_fence) != (size, newest_fence):
+    exchange.send(b"BEGIN ISOLATION LEVEL READ COMMITTED; " + _take(strange, keys))
+    asked = asked or [next(parts)]
+    head = _Head(exchange)
+    if (memory.size, memory.newest_fence) != (head.frontier.size, head.newest_fence):
         memory.last.clear()
-        memory.newest_fence = newest_fence
+        memory.newest_fence = head.newest_fence
         if len(strange) < len(streams):  # what was remembered of the others is stale
-            found = _look_up(connection, list(streams))
-    closed, ends = found
-    memory.last.update(ends)
-    return _Ground(hashed, Frontier(size, frontier), recorded_at, memory.last, closed, there)
+            exchange.send(_take(streams, keys))
+            head = _Head(exchange)
+    memory.last.update(head.ends)
+    ground = Ground(head.frontier, head.recorded_at, memory.last, head.fenced, head.known)
+    return ground, chain(asked, parts)
 
 
-def _look_up(
-    connection: Connection[Any], streams: list[bytes]
-) -> tuple[set[bytes], dict[bytes, Last]]:
-    """Which of `streams` are fenced, and where the others end."""
-    with _cursors(connection, 2) as (fenced, last):
-        with connection.pipeline():
-            _ask_ends(streams, fenced, last)
-        return _ends(fenced, last)
+def _take(streams: Iterable[bytes], keys: Iterable[bytes]) -> bytes:
+    asked = (rows.uuid_list(streams), rows.uuid_list(keys))
+    return b"SELECT * FROM ledger.take_head(%b, %b)" % asked
 
 
-def _ask_ends(streams: list[bytes], fenced: Cursor[Any], last: Cursor[Any]) -> None:
-    if streams:
-        asked = [rows.Uuids(streams)]
-        fenced.execute(SQL["fenced"], asked, prepare=True)
-        last.execute(SQL["last"], asked, prepare=True)
+def _write(exchange: Exchange, ground: Ground, parts: Iterable[bytes]) -> None:
+    """The second turn: insert what is placed, move the head, tell the readers and commit.
 
-
-def _ends(fenced: Cursor[Any], last: Cursor[Any]) -> tuple[set[bytes], dict[bytes, Last]]:
-    closed = {stream for (stream,) in fenced}
-    ends = {stream: (version, leaf) for stream, version, leaf in last if stream not in closed}
-    return closed, ends
-
-
-def known_by_key(found: Iterable[tuple[Any, ...]]) -> dict[bytes, Known]:
-    """What the statement `known` found, by event key."""
-    return {
-        key: Known(Receipt(stream, version, position, leaf), mac, digest)
-        for key, stream, version, position, leaf, mac, digest in found
-    }
-
-
-def _place(ground: _Ground, events: Sequence[NewEvent], *, repeated: bool) -> Generator[bytes]:
-    """Give each event its version, position and leaf, or say why not; the rows to COPY, in parts.
-
-    The outcomes and leaves are added to `ground`. All is done once the head is locked, since the
-    server stores the rows before at the same time and takes as long.
+    Where `parts` are still to be made, the head moves in a turn of its own.
     """
-    last, leaves, outcomes, placed = ground.last, ground.leaves, ground.outcomes, ground.placed
-    position, recorded_at = ground.frontier.size, microseconds(ground.recorded_at)
-    waiting = chain(ground.hashed, map(Keyed, events[len(ground.hashed) :]))
-    while part := list(islice(waiting, COPY_ROWS)):
-        packed: list[bytes] = []
-        for keyed in part:
-            event = keyed.event
-            if told := _told(ground, keyed, repeated=repeated):
-                outcomes.append(told)
-                continue
-            stream = keyed.stream
-            version, previous = _next_version(event, last.get(stream))
-            header = join_header(
-                stream, version, previous, keyed.names, keyed.occurred_at, recorded_at, keyed.key_id
-            )
-            leaf = sha256(b"\x00" + header + keyed.digest).digest()
-            position += 1
-            last[stream] = (version, leaf)
-            leaves.append(leaf)
-            receipt = Receipt(event.stream, version, position, leaf)
-            outcomes.append(Stored(receipt))
-            placed[keyed.key] = (receipt, event.content_mac)
-            packed.append(rows.pack_row(keyed, position, version, recorded_at, leaf))
-        if packed:
-            yield b"".join(packed)
-
-
-def _told(ground: _Ground, keyed: Keyed, *, repeated: bool) -> Outcome | None:
-    """The answer to an event that is there already, or whose stream takes no more."""
-    if keyed.key in ground.known:
-        return _again(ground.known[keyed.key], keyed, repeated=repeated)
-    if keyed.key in ground.placed:
-        receipt, content_mac = ground.placed[keyed.key]
-        return Known(receipt, content_mac, keyed.digest).against(keyed.event.content_mac)
-    return Fenced(keyed.event.stream) if keyed.stream in ground.fenced else None
-
-
-def _again(known: Known, keyed: Keyed, *, repeated: bool) -> Outcome:
-    if repeated and known.digest == keyed.digest:
-        return Stored(known.receipt)
-    return known.against(keyed.event.content_mac)
-
-
-def _next_version(event: NewEvent, last: Last | None) -> Last:
-    """The version that follows, and the leaf that stands before it."""
-    expected = event.expected_version
-    if last is None:
-        # The library's recorder interface starts some streams at 0; customer streams start at 1.
-        if expected is not None and expected not in {0, -1}:
-            raise WrongVersion(event.stream, expected, None)
-        return (0 if expected == -1 else FIRST_VERSION), NO_LEAF
-    if expected is not None and expected != last[0]:
-        raise WrongVersion(event.stream, expected, last[0])
-    return last[0] + 1, last[1]
-
-
-def _write(connection: Connection[Any], ground: _Ground, parts: Generator[bytes]) -> None:
-    """Insert what is placed, move the head, tell the readers and commit."""
-    first = next(parts, None)
-    if first is None:
-        connection.execute(b"COMMIT")
+    if isinstance(parts, list):
+        if parts:
+            copied = list(_with_tree(ground, parts))
+            exchange.copy(b"%b; %b" % (_COPY, _moved(ground)), copied)
+        else:
+            exchange.ask(b"COMMIT")
         return
+    exchange.copy(_COPY, _with_tree(ground, parts))
+    exchange.ask(_moved(ground) if ground.leaves else b"COMMIT")
+
+
+def _with_tree(ground: Ground, parts: Iterable[bytes]) -> Generator[bytes]:
+    """All of the COPY; the tree grows while the server stores the last rows."""
+    yield rows.START
+    yield from parts
+    ground.frontier.extend(ground.leaves)
+    yield rows.END
+
+
+def _moved(ground: Ground) -> bytes:
+    """The end of an append whose rows are stored and whose tree has grown."""
     edge = ground.frontier
-    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        copy.write(rows.START + first)
-        connection.pgconn.flush()  # psycopg would let it lie; the server is to begin now
-        for part in parts:
-            copy.write(part)
-            connection.pgconn.flush()
-        edge.extend(ground.leaves)  # while the server stores the last rows
-        copy.write(rows.END)
-    with connection.pipeline():
-        moved = (edge.size, edge.packed(), ground.recorded_at)
-        connection.execute(SQL["move_head"], moved, prepare=True)
-        connection.execute(b"COMMIT")
+    moved = (edge.size, edge.packed().hex().encode(), ground.recorded_at)
+    return b"SELECT ledger.move_head(%d, '\\x%b', %d); COMMIT" % moved
 
 
-def _one_event(keyed: Keyed) -> tuple[Any, ...]:
+def _one_event(event: NewEvent, hashed: Hashed) -> tuple[Any, ...]:
     """The parameters of `append_one`."""
-    event = keyed.event
+    [kind] = hashed.kinds
     return (
         event.stream,
-        UUID(bytes=keyed.key),
+        UUID(bytes=hashed.keys[0]),
         event.expected_version,
-        keyed.names,
-        keyed.key_id,
+        kind.source + hashed.ids[0] + kind.type,
+        encode_text(event.key_id),
         event.occurred_at,
-        keyed.occurred_at,
+        microseconds(event.occurred_at),
         event.sent_at,
         event.source,
         event.event_id,
         event.type,
         event.schema,
         event.key_id,
-        keyed.digest,
+        hashed.digests[0],
         event.content_mac,
         event.body,
     )
-
-
-@contextmanager
-def _cursors(connection: Connection[Any], number: int) -> Generator[list[Cursor[Any]]]:
-    """Cursors that give plain tuples out of binary answers."""
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(connection.cursor(row_factory=tuple_row, binary=True))
-            for _ in range(number)
-        ]
 
 
 def _one(cursor: Cursor[Any]) -> tuple[Any, ...]:
@@ -383,3 +287,14 @@ def _one(cursor: Cursor[Any]) -> tuple[Any, ...]:
     if row is None:
         raise LookupError("The ledger has no head row: run the migrations.")
     return row
+
+
+def _number(value: bytes | None) -> int:
+    if value is None:
+        raise LookupError("The ledger has no head row: run the migrations.")
+    return int(value)
+
+
+def _bytes(value: bytes | None) -> bytes:
+    """A bytea out of its text (two characters, then hexadecimal digits), or nothing."""
+    return bytes.fromhex(value[2:].decode()) if value else b""

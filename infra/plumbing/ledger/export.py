@@ -29,7 +29,7 @@ from infra.plumbing.ledger.entries import (
 from infra.plumbing.ledger.errors import LedgerGap
 from infra.plumbing.ledger.format import NO_LEAF
 from infra.plumbing.ledger.halves import HalfRefused, clear_halves, half_made
-from infra.plumbing.ledger.recount import header_of
+from infra.plumbing.ledger.recount import digest_of, header_of
 from infra.plumbing.ledger.scan import scan
 from infra.plumbing.queries import Queries
 
@@ -189,6 +189,5 @@ def _leaves_before(connection: Connection[Any], entries: Sequence[Entry]) -> lis
 
 def _line(entry: Entry, before: bytes) -> bytes:
     header = header_of(entry, before)
-    whole = entry.body is not None
-    content = entry.body_digest if entry.body is None else entry.body
-    return write_line(entry.position, header, content, entry.leaf, whole=whole)
+    content = digest_of(entry) if entry.body is None else entry.body
+    return write_line(entry.position, header, content, entry.leaf, whole=entry.body is not None)

@@ -21,8 +21,8 @@ NO_LEAF = bytes(32)
 """The previous leaf of a stream's first event."""
 MAX_TEXT_BYTES = 65_535
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 _FIXED = struct.Struct(">B16sQ32s")
 _LENGTH = struct.Struct(">H")
 _TIMES = struct.Struct(">qq")
@@ -50,7 +50,7 @@ class Header:
 
 def microseconds(moment: datetime) -> int:
     """Microseconds since 1970-01-01T00:00:00Z of an aware time."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - EPOCH) // MICROSECOND
 
 
 def encode_text(value: str) -> bytes:
@@ -134,8 +134,8 @@ def _unpack(packed: bytes) -> Header:
         event_id=event_id,
         type=event_type,
         schema=schema,
-        occurred_at=_EPOCH + times[0] * _MICROSECOND,
-        recorded_at=_EPOCH + times[1] * _MICROSECOND,
+        occurred_at=EPOCH + times[0] * MICROSECOND,
+        recorded_at=EPOCH + times[1] * MICROSECOND,
         key_id=key_id,
     )
 

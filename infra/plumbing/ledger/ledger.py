@@ -12,7 +12,8 @@ from eventsourcing.application import Application
 from eventsourcing.persistence import InterfaceError, OperationalError
 
 from events.facts import Fact
-from infra.plumbing.ledger.append import SQL, known_by_key
+from infra.plumbing.ledger.answers import Known, Receipt
+from infra.plumbing.ledger.append import SQL
 from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap
 from infra.plumbing.ledger.format import event_key
 from infra.plumbing.ledger.persistence import environment
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Self
     from uuid import UUID
 
-    from infra.plumbing.ledger.answers import Known, NewEvent, Outcome
+    from infra.plumbing.ledger.answers import NewEvent, Outcome
     from infra.plumbing.ledger.scan import Entry
 
 CONNECTIONS = 10
@@ -82,7 +83,10 @@ class Ledger:
             rows = self._rows(SQL["known"], [Uuids(list(by_key))])
         except (OperationalError, InterfaceError) as error:
             raise LedgerBusy("The ledger could not be reached.") from error
-        return {by_key[key]: known for key, known in known_by_key(rows).items()}
+        return {
+            by_key[key]: Known(Receipt(stream, version, position, leaf), mac, digest)
+            for key, stream, version, position, leaf, mac, digest in rows
+        }
 
     @property
     def written(self) -> int:

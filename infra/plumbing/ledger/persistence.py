@@ -34,6 +34,7 @@ _SESSION = (
     # Look-ups by key must stay look-ups even while the statistics of a young table are missing.
     b"SET enable_seqscan = off",
     b"SET synchronous_commit = on",
+    b"SET bytea_output = 'hex'",
 )
 
 

@@ -60,6 +60,11 @@ def header_of(entry: Entry, previous_leaf: bytes) -> bytes:
     )
 
 
+def digest_of(entry: Entry) -> bytes:
+    """The SHA-256 of an entry's body; where it was dropped, the one it left behind."""
+    return entry.body_digest or b"" if entry.body is None else sha256(entry.body).digest()
+
+
 def leaves(connection: Connection[Any], after: int, up_to: int) -> list[bytes]:
     """The leaves after position `after` through `up_to`; keep the window small.
 
@@ -131,9 +136,8 @@ def _leaves_of_rows(connection: Connection[Any], size: int) -> Iterator[bytes]:
                 if version is None
                 else (entry.version == version + 1)
             )
-            digest = entry.body_digest if entry.body is None else sha256(entry.body).digest()
-            leaf = leaf_hash(header_of(entry, before), digest)
-            if not follows or digest != entry.body_digest or leaf != entry.leaf:
+            leaf = leaf_hash(header_of(entry, before), digest_of(entry))
+            if not follows or leaf != entry.leaf:
                 raise RowWrong(entry.position)
             last[entry.stream] = (entry.version, leaf)
             after = entry.position

@@ -31,7 +31,7 @@ _SQL = Queries.beside("infra.plumbing.ledger", "scan.sql")
 class Entry(NamedTuple):
     """One event as the log holds it: times in microseconds since 1970, `stream` its 16 bytes.
 
-    `body` is None where it was dropped; its digest stays.
+    `body` is None where it was dropped; `body_digest`, its SHA-256, then stands there for it.
     """
 
     position: int
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     recorded_at: int
     stream: bytes
     leaf: bytes
-    body_digest: bytes
+    body_digest: bytes | None
     source: str
     event_id: str
     type: str

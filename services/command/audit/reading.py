@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.plumbing.ledger.format import NO_LEAF, Header, pack_header
@@ -88,4 +89,5 @@ def _recorded(row: Sequence[Any]) -> Recorded:
         key_id=key_id,
     )
     content = None if body is None else bytes(body)
-    return Recorded(position, header, content, bytes(body_digest), bytes(leaf))
+    digest = bytes(body_digest or b"") if content is None else sha256(content).digest()
+    return Recorded(position, header, content, digest, bytes(leaf))

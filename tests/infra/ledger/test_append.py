@@ -12,8 +12,16 @@ import pytest
 from psycopg import sql
 
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, Receipt, Stored
+from infra.plumbing.ledger.append import AT_ONCE, FEW
 from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap, LedgerWentBack, WrongVersion
-from infra.plumbing.ledger.format import NO_LEAF, Frontier, Header, leaf_hash, pack_header
+from infra.plumbing.ledger.format import (
+    NO_LEAF,
+    FormatError,
+    Frontier,
+    Header,
+    leaf_hash,
+    pack_header,
+)
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.postgres.pool import address
 
@@ -36,7 +44,8 @@ def check_ledger(conninfo: str) -> int:
     with psycopg.connect(conninfo) as connection:
         rows = connection.execute(
             "SELECT position, stream, version, source, event_id, type, schema, occurred_at,"
-            " recorded_at, key_id, body, body_digest, leaf FROM ledger.events ORDER BY position"
+            " recorded_at, key_id, body, coalesce(body_digest, sha256(body)), leaf"
+            " FROM ledger.events ORDER BY position"
         ).fetchall()
         for number, row in enumerate(rows, start=1):
             position, stream, version, source, event_id, kind, schema, occurred, recorded_at = row[
@@ -109,6 +118,25 @@ def test_a_batch_may_hold_repeats_and_conflicts_of_itself(
     assert kinds == [Stored, Stored, Duplicate, Conflict, Stored]
     assert [receipt_of(outcome).version for outcome in outcomes] == [1, 2, 1, 2, 3]
     assert check_ledger(conninfo) == 3
+
+
+@pytest.mark.parametrize("size", [2, FEW + 1, AT_ONCE + 1, 1_000])
+def test_a_batch_of_any_size_is_stored_whole_or_not_at_all(
+    ledger: Ledger, conninfo: str, make_event: MakeEvent, size: int
+) -> None:
+    stream = uuid4()
+    good = [make_event(stream=stream) for _ in range(size)]
+    refused = [
+        (FormatError, good[-1]._replace(content_mac=b"short")),
+        (FormatError, good[-1]._replace(key_id="k" * 65_536)),
+        (WrongVersion, good[-1]._replace(expected_version=size + 7)),
+    ]
+    for error, last in refused:
+        with pytest.raises(error):
+            ledger.append([*good[:-1], last])
+        assert ledger.size() == 0
+    ledger.append(good)
+    assert check_ledger(conninfo) == size
 
 
 def test_nothing_to_append_takes_no_position(ledger: Ledger) -> None:

@@ -118,7 +118,11 @@ def told(record: Path) -> dict[str, list[str]]:
     [
         ("UPDATE ledger.events SET leaf = sha256('x') WHERE position = 3", "at position 3 is not"),
         ("UPDATE ledger.events SET body = '{}' WHERE position = 2", "at position 2 is not"),
-        ("UPDATE ledger.events SET body_digest = sha256('x') WHERE position = 2", "at position 2"),
+        ("UPDATE ledger.events SET body = NULL WHERE position = 2", "at position 2 is not"),
+        (
+            "UPDATE ledger.events SET body = NULL, body_digest = sha256('x') WHERE position = 2",
+            "at position 2 is not",
+        ),
         ("UPDATE ledger.events SET event_id = 'x' WHERE position = 4", "at position 4 is not"),
         ("UPDATE ledger.events SET version = 9 WHERE position = 4", "at position 4 is not"),
         ("DELETE FROM ledger.events WHERE position = 2", "After position 1 the ledger goes on"),

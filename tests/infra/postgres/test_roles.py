@@ -214,8 +214,11 @@ def test_a_written_down_removal_opens_no_door_to_anything_but_itself(
     )
     for change in (
         "UPDATE ledger.events SET body = 'forged'",
-        "UPDATE ledger.events SET body = NULL, type = 'forged'",
-        "UPDATE ledger.events SET body = NULL, content_mac = NULL",
+        "UPDATE ledger.events SET body = NULL",
+        "UPDATE ledger.events SET body = NULL, body_digest = sha256('forged')",
+        "UPDATE ledger.events SET body_digest = sha256(body)",
+        "UPDATE ledger.events SET body = NULL, body_digest = sha256(body), type = 'forged'",
+        "UPDATE ledger.events SET body = NULL, body_digest = sha256(body), content_mac = NULL",
         "UPDATE ledger.events SET content_mac = NULL",
     ):
         owner.execute("BEGIN")

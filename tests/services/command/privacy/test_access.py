@@ -97,7 +97,9 @@ def test_every_events_content_is_proved_up_to_a_signed_root(
     intruder.execute(
         "INSERT INTO ledger.checkpoints (size, note) VALUES (%s, %s)", [prover.size, note]
     )
-    intruder.execute("UPDATE ledger.events SET body = NULL WHERE position = 1")
+    intruder.execute(
+        "UPDATE ledger.events SET body = NULL, body_digest = sha256(body) WHERE position = 1"
+    )
     told = exported(office, ADA)
 
     assert told["checkpoint"] == note
@@ -127,7 +129,9 @@ def test_replaced_content_does_not_pass(office: Office) -> None:
     assert checked(told) == ["content of 1", "before 2"]
 
 
-@pytest.mark.parametrize("crime", ["type = 'x'", "body = 'x'", "body_digest = sha256('x')"])
+@pytest.mark.parametrize(
+    "crime", ["type = 'x'", "body = 'x'", "body = NULL, body_digest = sha256('x')"]
+)
 def test_an_event_that_no_longer_fits_its_leaf_is_named_and_neither_opened_nor_said(
     office: Office, intruder: Connection[Any], crime: str
 ) -> None:
