@@ -36,6 +36,7 @@ def run_command(settings: Settings) -> None:
                 ("proposals", service.run_proposals),
                 ("privacy", service.run_privacy),
                 ("tiles", TileWriter(house.pool).run),
+                ("revoked keys", house.watch_keys),
             ]
         ),
     ):

@@ -73,6 +73,7 @@ def _loops(house: House, command: CommandService) -> list[tuple[str, Callable[[E
         ("proposals", command.run_proposals),
         ("privacy", command.run_privacy),
         ("tiles", TileWriter(house.pool).run),
+        ("revoked keys", house.watch_keys),
     ]
     if house.database.embedded is not None:
         loops.append(("postgres", house.database.embedded.watch))
