@@ -144,7 +144,17 @@ def drop_withheld(connection: Connection[Any], hashes: Hashes, listed: bytes | N
         _take_list(cursor)
         _, persons = _known(cursor, hashes, None, listed)
         cursor.execute(_SQL["list_again"], {"persons": persons})
+        if listed is not None:  # a release may have taken it off since it was asked about
+            _list(cursor, next(iter(persons), None) or uuid4(), [listed])
         return _drop(cursor, persons)
+
+
+def holder_of(connection: Connection[Any], lookup: bytes) -> UUID | None:
+    """Whose name it is that is hashed as `lookup`; nobody takes it until the transaction ends."""
+    with _cursor(connection) as cursor:
+        _take_list(cursor)
+        row = cursor.execute(_SQL["holder"], {"lookup": lookup}).fetchone()
+    return None if row is None else row[0]
 
 
 def hold_listed(connection: Connection[Any], persons: Collection[UUID]) -> set[UUID]:

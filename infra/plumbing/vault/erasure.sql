@@ -31,6 +31,9 @@ DELETE FROM vault.identifiers WHERE stream = %(stream)s RETURNING lookup
 -- name: lookups
 SELECT lookup FROM vault.identifiers WHERE stream = %(stream)s
 
+-- name: holder
+SELECT stream FROM vault.identifiers WHERE lookup = %(lookup)s
+
 -- name: list
 INSERT INTO vault.suppressed (hash, person)
 SELECT hash, %(person)s FROM unnest(%(hashes)s::bytea[]) AS hash

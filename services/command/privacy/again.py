@@ -41,7 +41,7 @@ def do_again(pool: Pool, journal: Journal, now: datetime, work_off: Callable[[],
         for kind, stream in back:
             if kind is Kind.ERASE:
                 erasure.fence(connection, stream)
-            requests.ask(connection, kind, stream, None, ASKED_BY)
+            requests.ask(connection, kind, stream, ASKED_BY)
     work_off()
     with pool.connection() as connection:
         erasure.restore_list(connection, wanted.listed, wanted.released)

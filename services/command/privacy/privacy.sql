@@ -2,8 +2,8 @@
 SELECT id FROM ops.privacy_requests WHERE type = 'erase' AND stream = %(stream)s
 
 -- name: ask
-INSERT INTO ops.privacy_requests (type, stream, hash, asked_by)
-VALUES (%(type)s, %(stream)s, %(hash)s, %(asked_by)s)
+INSERT INTO ops.privacy_requests (type, stream, hash, lookup, asked_by)
+VALUES (%(type)s, %(stream)s, %(hash)s, %(lookup)s, %(asked_by)s)
 ON CONFLICT (stream) WHERE type = 'erase' AND stream IS NOT NULL DO NOTHING
 RETURNING id
 
@@ -11,12 +11,12 @@ RETURNING id
 SELECT stream, suppressed FROM vault.keys WHERE stream = ANY(%(streams)s::uuid[])
 
 -- name: request
-SELECT id, type, stream, hash, person, asked_at, done_at, certificate
+SELECT id, type, stream, hash, lookup, person, asked_at, done_at, certificate
 FROM ops.privacy_requests WHERE id = %(id)s
 
 -- name: next
 -- Whoever holds the row does its next step; another program takes the next request meanwhile.
-SELECT id, type, stream, hash, person, asked_at, done_at, certificate
+SELECT id, type, stream, hash, lookup, person, asked_at, done_at, certificate
 FROM ops.privacy_requests
 WHERE done_at IS NULL AND id <> ALL(%(passed)s::uuid[])
 ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -33,12 +33,16 @@ VALUES (%(id)s, %(number)s, %(step)s, %(counts)s::jsonb, %(positions)s::bigint[]
 SELECT stream, version, position, leaf FROM ledger.events
 WHERE position = ANY(%(positions)s::bigint[]) ORDER BY position
 
+-- name: turn_to
+-- From here on about the customer who has the name now.
+UPDATE ops.privacy_requests SET stream = %(stream)s, hash = NULL, lookup = NULL WHERE id = %(id)s
+
 -- name: note_person
 UPDATE ops.privacy_requests SET person = %(person)s WHERE id = %(id)s
 
 -- name: done
 UPDATE ops.privacy_requests
-SET done_at = clock_timestamp(), certificate = %(certificate)s, hash = NULL, person = NULL
+SET done_at = clock_timestamp(), certificate = %(certificate)s, hash = NULL, lookup = NULL, person = NULL
 WHERE id = %(id)s
 
 -- name: forget_content_macs

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from psycopg.errors import UniqueViolation
 
 from events.errors import BadIdentifier
 from events.identifiers import normalise
@@ -21,8 +22,8 @@ from services.command.audit.telling import reader, tell_read
 from services.command.privacy import requests, shapes
 from services.command.privacy.again import do_again
 from services.command.privacy.export import export
-from services.command.privacy.steps import Means, Work, plan
-from services.command.privacy.values import Done, Kind
+from services.command.privacy.steps import Means, Taken, Work, plan
+from services.command.privacy.values import Done, Kind, Name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 POLL_SECONDS: Final = 0.25
 REST: Final = timedelta(seconds=20)
 """A request whose step fails is left alone so long; the others go on."""
+TAKEN_REST: Final = timedelta(seconds=1)
+"""So long for the erasure that another request has begun of the customer who took a name."""
 _LOG = structlog.get_logger(__name__)
 
 
@@ -65,13 +68,12 @@ class Privacy:
             NobodyKnown: nobody has this name, or they are not on the list they should come off.
         """
         try:
-            stream = self._means.vault.find(ref)
+            whom = self._means.vault.find(ref) or self._name(ref)
         except BadIdentifier as wrong:
             raise ValueError(str(wrong)) from wrong
-        listed = None if stream is not None else self._listed(ref)
         with self._pool.connection() as connection:
-            self._refuse_nobody(connection, kind, stream, listed)
-            return requests.ask(connection, kind, stream, listed, by)
+            self._refuse_nobody(connection, kind, whom)
+            return requests.ask(connection, kind, whom, by)
 
     def tell(self, request: UUID) -> dict[str, Any] | None:
         """How far a request is, store by store, with its certificate; None if there is none."""
@@ -137,8 +139,7 @@ class Privacy:
             if request is None:
                 return False
             try:
-                with connection.transaction():
-                    self._step(connection, request)
+                self._step_or_turn(connection, request)
             except self._not_now:
                 raise
             except NotYet as wait:
@@ -147,6 +148,21 @@ class Privacy:
                 _LOG.error("privacy_step_failed", kind=request.type, error=type(error).__name__)
                 self._resting[request.id] = now + REST
         return True
+
+    def _step_or_turn(self, connection: Connection[Any], request: Request) -> None:
+        """Do the next step; where the name it is about is a customer's by now, turn to them.
+
+        If they are being erased already, the name will be nobody's again: look later.
+        """
+        try:
+            with connection.transaction():
+                self._step(connection, request)
+        except Taken as taken:
+            try:
+                with connection.transaction():
+                    requests.turn_to(connection, request.id, taken.stream)
+            except UniqueViolation:
+                self._resting[request.id] = self._means.clock() + TAKEN_REST
 
     def _step(self, connection: Connection[Any], request: Request) -> None:
         done = requests.steps_of(connection, request.id)
@@ -168,20 +184,18 @@ class Privacy:
             made = shapes.certificate(request, told, receipts)
             requests.finish(connection, request.id, made)
 
-    def _listed(self, ref: str) -> bytes | None:
-        """The hash under which a name that no customer has would stand on the list."""
+    def _name(self, ref: str) -> Name:
+        """The hashes of a name that no customer has. Raises NobodyKnown for a customer's UUID."""
         named = reference(ref)
-        hashes = self._means.vault.hashes
         if named.kind == CUSTOMER_KIND:
-            return None
-        return hashes.listed(hashes.lookup(normalise(named)))
-
-    def _refuse_nobody(
-        self, connection: Connection[Any], kind: Kind, stream: UUID | None, listed: bytes | None
-    ) -> None:
-        """Raise NobodyKnown where nothing could be done."""
-        if stream is None and listed is None:
             raise NobodyKnown("No customer has this UUID.")
+        hashes = self._means.vault.hashes
+        lookup = hashes.lookup(normalise(named))
+        return Name(lookup, hashes.listed(lookup))
+
+    def _refuse_nobody(self, connection: Connection[Any], kind: Kind, whom: UUID | Name) -> None:
+        """Raise NobodyKnown where nothing could be done."""
+        stream, listed = (None, whom.listed) if isinstance(whom, Name) else (whom, None)
         if kind is Kind.SUPPRESS or (kind is not Kind.RELEASE and stream is not None):
             return
         if kind is Kind.ACCESS:

@@ -107,6 +107,15 @@ class Work:
         return None if row is None else row[0]
 
 
+class Taken(Exception):
+    """The name that a request is about has become a customer's since it was asked."""
+
+    def __init__(self, stream: UUID) -> None:
+        """`stream` is the customer."""
+        super().__init__("The name has become a customer's.")
+        self.stream = stream
+
+
 Step = tuple[str, "Callable[[Work], Mapping[str, int]]"]
 
 
@@ -188,13 +197,27 @@ _ERASE: Final[tuple[Step, ...]] = (
 
 def _drop_withheld(work: Work) -> Mapping[str, int]:
     """Of a name that nobody has only withheld events can be there."""
+    _refuse_taken(work)
     hashes = work.means.vault.hashes
     gone = erasure.drop_withheld(work.connection, hashes, work.request.hash)
     work.journal(work.names())
     return {"withheld in ops.quarantine": gone}
 
 
+def _refuse_taken(work: Work) -> None:
+    """See that nobody has the name, nor takes it before this step is committed.
+
+    Raises:
+        Taken: a customer has it. What would be done to the name alone would leave them as they are.
+    """
+    lookup = work.request.lookup
+    stream = None if lookup is None else erasure.holder_of(work.connection, lookup)
+    if stream is not None:
+        raise Taken(stream)
+
+
 def _suppress(work: Work) -> Mapping[str, int]:
+    _refuse_taken(work)
     request = work.request
     hashes = work.means.vault.hashes
     listed = erasure.suppress(work.connection, hashes, request.stream, request.hash)
