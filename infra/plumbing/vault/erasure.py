@@ -174,12 +174,21 @@ def is_listed(
 
 
 def names_of(
-    connection: Connection[Any], hashes: Hashes, stream: UUID | None, listed: bytes | None
+    connection: Connection[Any],
+    hashes: Hashes,
+    stream: UUID | None,
+    listed: bytes | None,
+    *,
+    withheld: bool = False,
 ) -> frozenset[bytes]:
-    """All hashes that stand on the list for the person of a customer, or of one hashed name."""
+    """All hashes kept for the person of a customer, or of one hashed name.
+
+    `withheld`: only those of which events are set aside, without what was released.
+    """
+    query = "listed_names" if withheld else "names"
     with _cursor(connection) as cursor:
         _, persons = _known(cursor, hashes, stream, listed)
-        rows = cursor.execute(_SQL["names"], {"persons": persons}).fetchall()
+        rows = cursor.execute(_SQL[query], {"persons": persons}).fetchall()
     return frozenset(bytes(name) for (name,) in rows)
 
 

@@ -86,6 +86,9 @@ UPDATE vault.suppressed SET released = true WHERE person = %(person)s
 -- name: names
 SELECT hash FROM vault.suppressed WHERE person = ANY(%(persons)s::uuid[])
 
+-- name: listed_names
+SELECT hash FROM vault.suppressed WHERE person = ANY(%(persons)s::uuid[]) AND NOT released
+
 -- name: release_names
 UPDATE vault.suppressed SET released = true WHERE hash = ANY(%(hashes)s::bytea[])
 

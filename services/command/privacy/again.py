@@ -1,4 +1,4 @@
-"""After a backup was restored: people erased or suppressed since are so once more."""
+"""After a backup was restored: people erased, suppressed or released since are so once more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.plumbing.vault import erasure
 from services.command.privacy import requests
+from services.command.privacy.journal import come_to
 from services.command.privacy.values import Kind
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ def do_again(pool: Pool, journal: Journal, now: datetime, work_off: Callable[[],
     Customers who are still there are fenced and erased by requests of their own, with certificates
     of their own; `work_off` does them. Nothing changes where the database knows it all.
     """
-    wanted = journal.wanted()
+    lines = journal.lines()
+    wanted = come_to(lines)
     with pool.connection() as connection:
         keys = connection.execute(
-            requests.SQL["restored"], {"streams": [*wanted.erased, *wanted.suppressed]}
+            requests.SQL["restored"],
+            {"streams": [*wanted.erased, *wanted.suppressed, *wanted.freed]},
         ).fetchall()
     there: dict[UUID, UUID | None] = dict(keys)
     back = [(Kind.ERASE, stream) for stream in there if stream in wanted.erased]
@@ -37,14 +40,22 @@ def do_again(pool: Pool, journal: Journal, now: datetime, work_off: Callable[[],
         for stream, person in there.items()
         if person is None and stream in wanted.suppressed
     ]
+    back += [
+        (Kind.RELEASE, stream)
+        for stream, person in there.items()
+        if person is not None and stream in wanted.freed - wanted.erased
+    ]
+    last: UUID | None = None
     with pool.connection() as connection:
         for kind, stream in back:
             if kind is Kind.ERASE:
                 erasure.fence(connection, stream)
-            requests.ask(connection, kind, stream, ASKED_BY)
+            last = requests.ask(connection, kind, stream, ASKED_BY)
     work_off()
     with pool.connection() as connection:
         erasure.restore_list(connection, wanted.listed, wanted.released)
+        known = [line.request for line in lines if line.request is not None]
+        connection.execute(requests.SQL["note_done_again"], {"requests": known})
     if back and wanted.released:  # the journal now ends with their being erased again
-        journal.note(Kind.RELEASE, None, None, wanted.released, now)
+        journal.note(Kind.RELEASE, last, None, wanted.released, now)
     return len(back)

@@ -37,11 +37,13 @@ class JournalDamaged(HouseError):
 class Wanted:
     """What the lines come to: who must be erased or suppressed, and which hashes are on the list.
 
-    `listed` has the hashes of one line together: they are one person's.
+    `listed` has the hashes of one line together: they are one person's. `freed` are customers who
+    were released last.
     """
 
     erased: set[UUID] = field(default_factory=set[UUID])
     suppressed: set[UUID] = field(default_factory=set[UUID])
+    freed: set[UUID] = field(default_factory=set[UUID])
     listed: list[frozenset[bytes]] = field(default_factory=list[frozenset[bytes]])
     released: set[bytes] = field(default_factory=set[bytes])
 
@@ -50,9 +52,11 @@ class Wanted:
         of = set[UUID]() if customer is None else {customer}
         if kind is Kind.RELEASE:
             self.suppressed -= of
+            self.freed |= of
             self.listed = [left for each in self.listed if (left := each - hashes)]
             self.released |= hashes
             return
+        self.freed -= of
         if kind is Kind.ERASE:
             self.erased |= of
             self.suppressed -= of
@@ -65,13 +69,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `request`: with which the database knew it; None in files of an older release."""
+    """One line. `request`: a database that knows it knows what the line says.
+
+    `mended`: not written by that request, but when the file lacked lines up to it (mending.py).
+    """
 
     kind: Kind
     request: UUID | None
     customer: UUID | None
     hashes: frozenset[bytes]
     at: str
+    mended: bool = False
 
     def written(self) -> dict[str, Any]:
         """As JSON."""
@@ -81,6 +89,7 @@ class Line:
             "customer": self.customer and str(self.customer),
             "hashes": sorted(each.hex() for each in self.hashes),
             "at": self.at,
+            **({"mended": True} if self.mended else {}),
         }
 
     @classmethod
@@ -93,6 +102,7 @@ class Line:
             customer and UUID(customer),
             frozenset(bytes.fromhex(each) for each in found["hashes"]),
             str(found["at"]),
+            bool(found.get("mended")),
         )
 
 

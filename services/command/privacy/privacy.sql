@@ -10,6 +10,31 @@ RETURNING id
 -- name: restored
 SELECT stream, suppressed FROM vault.keys WHERE stream = ANY(%(streams)s::uuid[])
 
+-- name: journaled
+-- Each request whose step that writes a line into erasures.ndjson (steps.py) is done in this
+-- database, or what that line says was done again here; in the order in which that was done.
+SELECT request.id, request.type,
+    CASE request.type WHEN 'erase' THEN request.stream END, step.done_at
+FROM ops.privacy_steps AS step JOIN ops.privacy_requests AS request ON request.id = step.request
+WHERE (request.type, step.step)
+        IN (('erase', 'key and identifiers'), ('suppress', 'list'), ('release', 'list'))
+    OR (request.type = 'erase' AND request.stream IS NULL AND step.step = 'quarantine')
+UNION ALL
+SELECT request, 'suppress', NULL, done_at FROM ops.privacy_done_again
+ORDER BY 4, 1
+
+-- name: note_done_again
+INSERT INTO ops.privacy_done_again (request)
+SELECT line.request FROM unnest(%(requests)s::uuid[]) AS line (request)
+WHERE NOT EXISTS (SELECT FROM ops.privacy_requests AS known WHERE known.id = line.request)
+ON CONFLICT DO NOTHING
+
+-- name: on_the_list
+SELECT hash, person FROM vault.suppressed WHERE NOT released
+
+-- name: suppressed
+SELECT stream, suppressed FROM vault.keys WHERE suppressed IS NOT NULL
+
 -- name: request
 SELECT id, type, stream, hash, lookup, person, asked_at, done_at, certificate
 FROM ops.privacy_requests WHERE id = %(id)s

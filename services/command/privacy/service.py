@@ -22,6 +22,7 @@ from services.command.audit.telling import reader, tell_read
 from services.command.privacy import requests, shapes
 from services.command.privacy.again import do_again
 from services.command.privacy.export import export
+from services.command.privacy.mending import mend
 from services.command.privacy.steps import Means, Taken, Work, plan
 from services.command.privacy.values import Done, Kind, Name
 
@@ -100,14 +101,16 @@ class Privacy:
     def do_again(self) -> int:
         """What the journal knows and a restored database does not; to be called before serving.
 
-        Answers for how many customers it was done.
+        First what the journal lacks is written into it. Answers for how many customers something
+        was done again.
 
         Raises:
-            JournalDamaged: the journal cannot be read.
+            JournalDamaged, LinesUnusable: the journal cannot be read, or not be made whole.
         """
         journal = self._means.journal
         if journal is None:
             return 0
+        mend(self._pool, journal)
         return do_again(self._pool, journal, self._means.clock(), self._work_off)
 
     def _work_off(self) -> None:

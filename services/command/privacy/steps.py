@@ -91,10 +91,12 @@ class Work:
             request, at = self.request, self.means.clock()
             self.means.journal.note(request.type, request.id, request.stream, hashes, at)
 
-    def names(self) -> frozenset[bytes]:
-        """The hashes on the list for whom the request is about."""
-        hashes = self.means.vault.hashes
-        return erasure.names_of(self.connection, hashes, self.request.stream, self.request.hash)
+    def names(self, *, withheld: bool = False) -> frozenset[bytes]:
+        """The hashes on the list for whom the request is about; `withheld`: none released."""
+        hashes, request = self.means.vault.hashes, self.request
+        return erasure.names_of(
+            self.connection, hashes, request.stream, request.hash, withheld=withheld
+        )
 
     def rowcount(self, query: str, **values: Any) -> int:
         """Run a statement and tell how many rows it changed."""
@@ -221,7 +223,7 @@ def _suppress(work: Work) -> Mapping[str, int]:
     request = work.request
     hashes = work.means.vault.hashes
     listed = erasure.suppress(work.connection, hashes, request.stream, request.hash)
-    work.journal(work.names())
+    work.journal(work.names(withheld=True))
     return {"vault.suppressed": listed}
 
 

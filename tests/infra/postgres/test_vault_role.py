@@ -47,6 +47,7 @@ MATRIX: dict[str, dict[str, set[str]]] = {
     "ops.refused_proposals": {VAULT: ADD},
     "ops.privacy_requests": {VAULT: ADD},
     "ops.privacy_steps": {VAULT: ADD},
+    "ops.privacy_done_again": {VAULT: ADD},
 }
 """Table -> role -> what it may do to the whole of it. Whoever is not named may do nothing."""
 COLUMNS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import md5, sha1, sha256
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from httpx2 import Response
 
+    from services.command.privacy.journal import Journal
     from tests.services.command.house import House
 
 PATH = "/v1/privacy/requests"
@@ -58,6 +59,12 @@ class Office:
         told = self.get(asked.headers["location"]).json()
         assert told["status"] == "done"
         return told
+
+    def keep(self, journal: Journal) -> None:
+        """Have what is done written down there, as the platform wires it."""
+        privacy = self.house.service.privacy
+        means = privacy._means  # pyright: ignore[reportPrivateUsage] - wired so when it is built
+        privacy._means = replace(means, journal=journal)  # pyright: ignore[reportPrivateUsage] - the same
 
     def count(self, table: str) -> int:
         [(count,)] = self.house.rows(f"SELECT count(*) FROM {table}".encode())

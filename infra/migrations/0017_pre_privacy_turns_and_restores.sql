@@ -5,3 +5,10 @@ ALTER TABLE ops.privacy_requests
     ADD CHECK (done_at IS NULL OR lookup IS NULL);
 COMMENT ON COLUMN ops.privacy_requests.lookup IS
     'As in vault.identifiers; while the request is about a name that no customer had.';
+
+-- Requests of a later time that only erasures.ndjson knew when an older database was restored: what
+-- their lines say was done again here.
+CREATE TABLE ops.privacy_done_again (
+    request uuid        PRIMARY KEY,
+    done_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
