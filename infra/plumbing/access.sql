@@ -8,6 +8,15 @@ SELECT id, role, source, created_at, revoked_at FROM access.keys ORDER BY create
 -- name: revoke_key
 UPDATE access.keys SET revoked_at = now() WHERE id = %(id)s AND revoked_at IS NULL
 
+-- name: hold_key
+SELECT FROM access.keys WHERE id = %(id)s AND revoked_at IS NULL FOR UPDATE
+
+-- name: revoked_keys
+SELECT id FROM access.keys WHERE revoked_at IS NOT NULL
+
+-- name: revoke_keys
+UPDATE access.keys SET revoked_at = now() WHERE id = ANY(%(ids)s) AND revoked_at IS NULL
+
 -- name: find_key
 SELECT role, digest, source FROM access.keys WHERE id = %(id)s AND revoked_at IS NULL
 

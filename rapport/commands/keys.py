@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from infra.plumbing.revoked import Revoked
+
 KEYS = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
 
@@ -25,15 +27,26 @@ def add_to(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _connection(data_dir: Path | None, *, new: bool = False) -> Generator[Connection[Any]]:
-    """A connection to the platform's database; only with `new` may there be none yet."""
+def _connection(
+    data_dir: Path | None, *, new: bool = False
+) -> Generator[tuple[Connection[Any], Revoked]]:
+    """A connection to the platform's database, and what was revoked, known to both.
+
+    Only with `new` may there be no platform yet.
+    """
+    from infra.plumbing.clock import system_clock
     from infra.plumbing.postgres.database import open_database
+    from infra.plumbing.revoked import Revoked
 
     settings = settings_for(data_dir) if new else settings_of_platform(data_dir)
     with open_database(settings, attach=True, what="rapport keys") as database:
         database.migrate()
-        with database.vault_pool("keys") as pool, pool.connection() as connection:
-            yield connection
+        with database.vault_pool("keys") as pool:
+            revoked = Revoked(settings.data_dir, system_clock)
+            with pool.connection() as connection:
+                revoked.agree(connection)
+            with pool.connection() as connection:
+                yield connection, revoked
 
 
 @KEYS.command("create")
@@ -48,7 +61,7 @@ def create(
     """Make a key and print it; it is shown this once."""
     from infra.plumbing.access import create_key
 
-    with _connection(data_dir, new=True) as connection:
+    with _connection(data_dir, new=True) as (connection, _):
         made = create_key(connection, role, source)
     if as_json:
         typer.echo(orjson.dumps({"id": made.id, "key": made.key}))
@@ -61,7 +74,7 @@ def show(data_dir: DataDir = None, as_json: Json = False) -> None:
     """List every key without its secret."""
     from infra.plumbing.access import list_keys
 
-    with _connection(data_dir) as connection:
+    with _connection(data_dir) as (connection, _):
         rows = list_keys(connection)
     if as_json:
         typer.echo(orjson.dumps(rows))
@@ -74,13 +87,11 @@ def show(data_dir: DataDir = None, as_json: Json = False) -> None:
 
 @KEYS.command("revoke")
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], data_dir: DataDir = None) -> None:
-    """End a key; it stops everywhere within a second."""
-    from infra.plumbing.access import revoke_key
-
-    with _connection(data_dir) as connection:
-        ended = revoke_key(connection, key_id)
+    """End a key, for good; it stops everywhere within a second."""
+    with _connection(data_dir) as (connection, revoked):
+        ended = revoked.revoke(connection, key_id)
     if not ended:
         raise typer.BadParameter(
             f"There is no valid key {key_id}: see `rapport keys list`.", param_hint="ID"
         )
-    typer.echo(f"Key {key_id} is revoked.")
+    typer.echo(f"Key {key_id} is revoked. A restored database is told by {revoked.path}.")

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from events.catalog import Catalog, catalog
+from infra.plumbing.clock import system_clock
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.ledger.proofs import Prover
 from infra.plumbing.ledger.started import refuse_another_log
 from infra.plumbing.postgres.database import open_database
 from infra.plumbing.postgres.pool import make_pool, session_conninfo
+from infra.plumbing.revoked import Revoked
 from infra.plumbing.vault.vault import Vault, open_master
 from rapport.running.children import CHILD_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from threading import Event
 
     from infra.plumbing.postgres.database import Database
     from infra.plumbing.postgres.pool import Pool
@@ -45,13 +48,21 @@ class House(Hall):
     vault_pool: Pool
     master: Master
     vault: Vault
+    revoked: Revoked
+
+    def watch_keys(self, stop: Event) -> None:
+        """Take over what is revoked with other data folders, until `stop` is set."""
+        self.revoked.run(self.vault_pool, stop)
 
 
 @contextmanager
 def open_house(settings: Settings, *, what: str, attach: bool = False) -> Generator[House]:
     """Open the house for the length of a `with`: the hall, and the vault by its own login.
 
+    Keys revoked since a backup that was restored are revoked again before this yields.
+
     Raises:
+        RevokedDamaged: the list of them cannot be read.
         HouseError, LanguageError: see `open_hall`; or the database's user may not see the vault.
         VaultError: the master key is missing or another database's.
     """
@@ -60,6 +71,9 @@ def open_house(settings: Settings, *, what: str, attach: bool = False) -> Genera
         hall.database.vault_pool(f"{what} vault", CONNECTIONS) as vault_pool,
     ):
         master = open_master(vault_pool, settings.master_key_path)
+        revoked = Revoked(settings.data_dir, system_clock)
+        with vault_pool.connection() as connection:
+            revoked.agree(connection)
         yield House(
             hall.settings,
             hall.database,
@@ -69,6 +83,7 @@ def open_house(settings: Settings, *, what: str, attach: bool = False) -> Genera
             vault_pool,
             master,
             Vault(vault_pool, master),
+            revoked,
         )
 
 

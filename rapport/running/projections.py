@@ -33,7 +33,7 @@ def run_projections(settings: Settings) -> None:
         open_house(settings, what="rapport projections", attach=True) as house,
     ):
         service = projection_service(house)
-        with in_background([("worker", service.run_worker)]):
+        with in_background([("worker", service.run_worker), ("revoked keys", house.watch_keys)]):
             app = build_app(house, projections=service)
             signals.serving = True
             serve(app, taken, lambda: typer.echo(f"ready {url_of(taken)}"))

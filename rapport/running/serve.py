@@ -153,6 +153,7 @@ def loops(house: House, command: CommandService) -> list[Loop]:
         ("quarantine", command.run_quarantine),
         ("tiles", TileWriter(house.pool).run),
         ("checkpoints", CheckpointWatch(house.pool).run),
+        ("revoked keys", house.watch_keys),
     ]
 
 

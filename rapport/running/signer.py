@@ -18,7 +18,7 @@ import structlog
 from infra.plumbing.clock import system_clock
 from infra.plumbing.errors import HouseError
 from infra.plumbing.ledger.kept import LogRefused, write_refusal
-from infra.plumbing.ledger.signing import ASK_CHANNEL, Signer, is_due, places_of
+from infra.plumbing.ledger.signing import ASK_CHANNEL, Signer, is_due, may_sign, places_of
 from infra.plumbing.ledger.started import refuse_another_log
 from infra.plumbing.postgres.database import open_database
 from infra.plumbing.postgres.pool import session_conninfo
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from infra.plumbing.settings import Settings
 
 LOOK_SECONDS = 1.0
+MAY_NOT = (
+    "The database's user may not add checkpoints. Name rapport_signer in "
+    "RAPPORT_DATABASE_SIGNER_URL; see `Your own PostgreSQL` in docs/operator.md."
+)
 _LISTEN = f"LISTEN {ASK_CHANNEL}".encode()
 
 log = structlog.get_logger("rapport.signer")
@@ -41,6 +45,10 @@ log = structlog.get_logger("rapport.signer")
 
 class SignerRunning(HouseError):
     """Another signer works with the same key and memory."""
+
+
+class SignerMayNot(HouseError):
+    """The database's user may not add checkpoints."""
 
 
 class DatabaseNotReady(HouseError):
@@ -53,6 +61,7 @@ def run_signer(settings: Settings, *, once: bool = False) -> None:
     Raises:
         SignerError: the log is not the one signed before, or a file is missing or damaged.
         SignerRunning: another signer runs with the same files.
+        SignerMayNot: the database's user may not add checkpoints.
         HouseError: no database, or one that no program has prepared yet.
     """
     configure_logging(settings.log_level)
@@ -64,6 +73,18 @@ def run_signer(settings: Settings, *, once: bool = False) -> None:
         signals.serving = True
         stop_with_parent(signals.stop)
         Work(settings, database.signer_conninfo, signals.stop).run(once=once)
+
+
+def can_sign(conninfo: str) -> bool:
+    """Whether a signer that works as this user could do its work.
+
+    A user who cannot be reached just now is believed: the signer itself waits for the database.
+    """
+    try:
+        with psycopg.connect(session_conninfo(conninfo, "signer"), autocommit=True) as connection:
+            return may_sign(connection)
+    except psycopg.OperationalError:
+        return True
 
 
 @dataclass(slots=True)
@@ -82,12 +103,16 @@ class Work:
                 with psycopg.connect(
                     session_conninfo(self.conninfo, "signer"), autocommit=True
                 ) as connection:
+                    if not may_sign(connection):
+                        raise SignerMayNot(MAY_NOT)
                     self._sign_until_stopped(connection, once=once)
             except psycopg.errors.UndefinedTable as error:
                 raise DatabaseNotReady(
                     "The database has not been prepared by this release yet. Start `rapport up` "
                     "or `rapport command` first."
                 ) from error
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise SignerMayNot(MAY_NOT) from error
             except psycopg.OperationalError as error:
                 log.warning("database lost", error=type(error).__name__, again_in=LOOK_SECONDS)
                 self.stop.wait(LOOK_SECONDS)

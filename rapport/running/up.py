@@ -7,10 +7,12 @@ long fold never holds up a request. On the way out everything is stopped in the 
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import orjson
+import structlog
 
 from infra.plumbing.access import Access, create_key
 from infra.plumbing.telemetry import configure_logging
@@ -28,6 +30,7 @@ from rapport.running.serve import (
     url_of,
 )
 from rapport.running.signals import StopSignals
+from rapport.running.signer import MAY_NOT, can_sign
 from services.notifier.discovery import open_channels
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from rapport.running.house import House
     from rapport.running.serve import Loop
     from services.command.service import CommandService
+
+log = structlog.get_logger("rapport.up")
 
 
 def up(settings: Settings, when_ready: Callable[[House, str], None]) -> None:
@@ -55,7 +60,7 @@ def up(settings: Settings, when_ready: Callable[[House, str], None]) -> None:
         command_service(house) as command,
         in_background(_loops(house, command)),
         _announced(house, url_of(taken)),
-        Children(_services(settings)),
+        Children(_services(house)),
     ):
         app = build_app(house, command=command, projections=projection_service(house))
         signals.serving = True
@@ -69,10 +74,18 @@ def _loops(house: House, command: CommandService) -> list[Loop]:
     return [*loops(house, command), *watching]
 
 
-def _services(settings: Settings) -> list[list[str]]:
-    """The commands of the child processes."""
-    folder = ["--data-dir", str(settings.data_dir)]
-    return [["projections", "--no-serve", *folder], ["notifier", *folder], ["signer", *folder]]
+def _services(house: House) -> list[list[str]]:
+    """The commands of the child processes.
+
+    A signer that may not sign is told of and left out: it may well run on a machine of its own.
+    """
+    folder = ["--data-dir", str(house.settings.data_dir)]
+    services = [["projections", "--no-serve", *folder], ["notifier", *folder]]
+    if can_sign(house.database.signer_conninfo):
+        return [*services, ["signer", *folder]]
+    log.warning("signer_not_started", reason="RAPPORT_DATABASE_SIGNER_URL")
+    sys.stderr.write(f"rapport: No signer is started here. {MAY_NOT}\n")
+    return services
 
 
 @contextmanager

@@ -157,7 +157,7 @@ class RawCopy:
         new = ours(events)
         ground = Ground(Frontier(), microseconds(START), self._last, set(), {})
         ground.frontier.size = self._position  # its hashes are not asked for
-        parts = list(rows_of(ground, in_parts(new)))
+        parts = [part[len(rows.START) : -len(rows.END)] for part in rows_of(ground, in_parts(new))]
         self._position += len(events)
         return b"".join((rows.START, *parts, rows.END))
 

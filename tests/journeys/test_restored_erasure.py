@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 
 from tests.journeys.test_export import copy
@@ -64,3 +65,28 @@ def test_whoever_was_erased_since_the_backup_is_erased_before_the_platform_serve
         assert officer.get(f"/v1/customers/{ADA}").status_code == 404
         told = officer.get(f"/v1/audit/customers/{ada}").json()["events"]
         assert "customer.erased" in [event["type"] for event in told]
+
+
+def test_a_lost_list_of_the_erased_is_written_anew_before_the_platform_serves_and_told(
+    platform: Platform,
+) -> None:
+    file = platform.data_dir / "erasures.ndjson"
+    platform.start()
+    with platform.client("emitter", "shop") as shop:
+        ada = send(shop, about_ada())["customer"]
+    erased = platform.rapport("erase", ADA, "--yes")
+    assert erased.returncode == 0, erased.stderr
+    assert platform.stop() == 0
+    file.unlink()
+
+    platform.start()
+    assert ada in file.read_text()
+    assert platform.stop() == 0
+    told = [line for line in platform.lines if "erasures_file_was_short" in line]
+    assert [(orjson.loads(line)["level"], orjson.loads(line)["count"]) for line in told] == [
+        ("warning", 1)
+    ]
+    file.write_bytes(b"junk\n")
+    refused = platform.rapport("up", "--port", "0")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1), refused.stderr
+    assert "move the file away: it is written anew from the database" in refused.stderr

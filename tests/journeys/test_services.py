@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import httpx2
 import orjson
 import psutil
 import pytest
 
+from tests.journeys.conftest import RAPPORT, Platform
+
 if TYPE_CHECKING:
-    from conftest import Platform
+    from pathlib import Path
 
 SOON_SECONDS = 40
 
@@ -68,6 +73,34 @@ def test_a_killed_database_server_comes_back_with_everything_stored(platform: Pl
             time.sleep(0.1)
         assert answer.json()["status"] == "duplicate"
     assert platform.stop() == 0
+
+
+def test_a_signer_that_may_not_sign_is_told_once_at_start_and_the_platform_works(
+    conninfo: str, vault_conninfo: str, tmp_path: Path
+) -> None:
+    """A server of one's own, each part with its own role, and none named for the signer."""
+    own = {"RAPPORT_DATABASE_URL": conninfo, "RAPPORT_DATABASE_VAULT_URL": vault_conninfo}
+    platform = Platform(tmp_path / "data", settings=own)
+    platform.start()
+    assert child(platform, "notifier") is not None
+    assert child(platform, "signer") is None
+    assert httpx2.get(f"{platform.url}/readyz").status_code == 200
+    assert platform.stop() == 0
+    said = [line for line in platform.lines if "RAPPORT_DATABASE_SIGNER_URL" in line]
+    assert [line for line in said if line.startswith("rapport: No signer is started here.")]
+    assert len(said) == 2, "a sentence for the reader and a line for whoever collects logs"
+    assert "Traceback" not in "".join(platform.lines)
+
+    done = subprocess.run(
+        [*RAPPORT, "signer", "--data-dir", str(platform.data_dir)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **own},
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert "Name rapport_signer in RAPPORT_DATABASE_SIGNER_URL" in done.stderr
 
 
 def test_no_service_outlives_a_killed_program(platform: Platform) -> None:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
+from math import ceil
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -28,7 +29,15 @@ from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
 from infra.plumbing.ledger.errors import LedgerWentBack, WrongVersion
 from infra.plumbing.ledger.exchange import Exchange
 from infra.plumbing.ledger.format import Frontier, encode_text, microseconds
-from infra.plumbing.ledger.placing import Ground, Hashed, Last, again, in_parts, rows_of
+from infra.plumbing.ledger.placing import (
+    Ground,
+    Hashed,
+    Last,
+    again,
+    in_parts,
+    rows_of,
+    size_of_parts,
+)
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
@@ -42,8 +51,6 @@ CHANNEL = "rapport_ledger"
 """NOTIFY channel; one empty message for each transaction that appended."""
 FEW = 64
 """Up to so many events are looked up before they are inserted: cheaper than one failed COPY."""
-AT_ONCE = 300
-"""Up to so many are placed before the first is sent, and the commit travels with them."""
 STREAMS_REMEMBERED = 200_000
 """About 40 MB; beyond, all are forgotten at once."""
 SQL = Queries.beside("infra.plumbing.ledger", "ledger.sql")
@@ -165,7 +172,7 @@ class Writer:
             ground, hashed = _look(exchange, memory, events, ask=ask)
             self._refuse_an_older(ground.frontier.size)
             parts = rows_of(ground, hashed, repeated=repeated)
-            _write(exchange, ground, list(parts) if len(events) <= AT_ONCE else parts)
+            _write(exchange, ground, parts, ceil(len(events) / size_of_parts(len(events))))
         except BaseException:
             exchange.settle()
             if not connection.closed:
@@ -228,32 +235,26 @@ def _take(streams: Iterable[bytes], keys: Iterable[bytes]) -> bytes:
     return b"SELECT * FROM ledger.take_head(%b, %b)" % asked
 
 
-def _write(exchange: Exchange, ground: Ground, parts: Iterable[bytes]) -> None:
+def _write(exchange: Exchange, ground: Ground, parts: Generator[bytes], number: int) -> None:
     """The second turn: insert what is placed, move the head, tell the readers and commit.
 
-    Where `parts` are still to be made, the head moves in a turn of its own.
+    The server stores a part while the next is made. With the last goes the end of it all.
     """
-    if isinstance(parts, list):
-        if parts:
-            copied = list(_with_tree(ground, parts))
-            exchange.copy(b"%b; %b" % (_COPY, _moved(ground)), copied)
-        else:
-            exchange.ask(b"COMMIT")
-        return
-    exchange.copy(_COPY, _with_tree(ground, parts))
-    exchange.ask(_moved(ground) if ground.leaves else b"COMMIT")
-
-
-def _with_tree(ground: Ground, parts: Iterable[bytes]) -> Generator[bytes]:
-    """All of the COPY; the tree grows while the server stores the last rows."""
-    yield rows.START
-    yield from parts
+    if number > 1:
+        exchange.copy([_COPY] * (number - 1), islice(parts, number - 1))
+    [last] = parts
     ground.frontier.extend(ground.leaves)
-    yield rows.END
+    if number > 1:
+        exchange.answers()
+    if ground.leaves:
+        exchange.copy([_COPY, _moved(ground)], [last])
+        exchange.answers()
+    else:
+        exchange.ask(b"COMMIT")
 
 
 def _moved(ground: Ground) -> bytes:
-    """The end of an append whose rows are stored and whose tree has grown."""
+    """The end of an append whose tree has grown."""
     edge = ground.frontier
     moved = (edge.size, edge.packed().hex().encode(), ground.recorded_at)
     return b"SELECT ledger.move_head(%d, '\\x%b', %d); COMMIT" % moved

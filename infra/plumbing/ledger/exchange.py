@@ -16,7 +16,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from psycopg import Connection
     from psycopg.pq.abc import PGresult
@@ -54,10 +54,14 @@ class Exchange:
         return found
 
     def settle(self) -> None:
-        """Let what is under way end, whatever comes of it, so that the connection can go on."""
+        """Let what is under way end, whatever comes of it, so that the connection can go on.
+
+        A COPY that still wants rows is given up, and so its transaction fails.
+        """
         with suppress(psycopg.Error):
-            while self._next():
-                pass
+            while result := self._next():
+                if result.status == ExecStatus.COPY_IN:
+                    self._end_copy(b"given up")
 
     def ask(self, query: bytes) -> list[PGresult]:
         """Send, and wait for the answers.
@@ -68,27 +72,24 @@ class Exchange:
         self.send(query)
         return self.answers()
 
-    def copy(self, query: bytes, parts: Iterable[bytes]) -> None:
-        """Send `query`, which begins with a COPY FROM STDIN, and the bytes of its rows.
+    def copy(self, copies: Sequence[bytes], parts: Iterable[bytes]) -> None:
+        """Send statements that each begin with a COPY FROM STDIN, and to each its part of the rows.
 
-        The server stores some parts while the next are made. Where making them fails, the
-        statements are given up and the transaction has failed.
+        The server parses the rows of a binary COPY as they come and stores them when it ends, or a
+        thousand at a time. So a long list of rows goes in several COPYs: some rows are stored while
+        the next are made. Each of `parts` is all that its COPY gets; what comes of the last, and of
+        what stands behind it, is asked with `answers`.
 
         Raises:
             psycopg.Error: what PostgreSQL says, or that the connection is lost.
         """
-        self.ask(query)
-        try:
-            for part in parts:
-                while not self._libpq.put_copy_data(part):
-                    self._wait(POLLIN | POLLOUT)
-                self._flush()  # libpq would let it lie; the server is to begin now
-        except BaseException:
-            self._end_copy(b"given up")
-            self.settle()
-            raise
-        self._end_copy(None)
-        self.answers()
+        self.send(b"; ".join(copies))
+        for part in parts:
+            self.answers()
+            while not self._libpq.put_copy_data(part):
+                self._wait(POLLIN | POLLOUT)
+            self._end_copy(None)
+            self._flush()  # libpq would let it lie; the server is to begin now
 
     def _end_copy(self, error: bytes | None) -> None:
         while not self._libpq.put_copy_end(error):

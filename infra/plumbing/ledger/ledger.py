@@ -18,8 +18,8 @@ from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap
 from infra.plumbing.ledger.format import event_key
 from infra.plumbing.ledger.persistence import environment
 from infra.plumbing.ledger.recorder import APPLICATION_SOURCE, LedgerRecorder
-from infra.plumbing.ledger.rows import Uuids
 from infra.plumbing.ledger.scan import scan
+from infra.plumbing.ledger.uuids import Uuids
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Sequence

@@ -11,8 +11,8 @@ import struct
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from math import ceil
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from infra.plumbing.ledger.answers import Fenced, Known, Receipt, Stored
 from infra.plumbing.ledger.errors import WrongVersion
@@ -27,12 +27,14 @@ from infra.plumbing.ledger.format import (
     key_of,
 )
 from infra.plumbing.ledger.rows import (
+    END,
     EPOCH_SHIFT,
     FIELDS,
     LONGER,
     NULL,
+    START,
+    pack_fixed,
     pack_length,
-    pack_start,
     text_fields,
     time_field,
 )
@@ -44,12 +46,13 @@ if TYPE_CHECKING:
 
 FIRST_VERSION = 1
 MAC_BYTES = 32
-PART: Final = 100
-"""Rows handed over at a time: the server stores some while the next are made."""
+SMALLEST_PART, LARGEST_PART, PARTS = 32, 100, 3
+"""Events handed over at a time: the server stores them while the next are hashed and placed. More
+parts mean less waiting at both ends, and each costs the server a statement."""
 
 # A leaf is hashed over a zero byte and then the header, which begins with these.
-_leaf_start = struct.Struct(">BB16sQ32s").pack
-_leaf_times = struct.Struct(">qq").pack
+leaf_start = struct.Struct(">BB16sQ32s").pack
+leaf_times = struct.Struct(">qq").pack
 _receipt = cast("Callable[[type[Receipt], tuple[Any, ...]], Receipt]", tuple.__new__)
 
 Last = tuple[int, bytes]
@@ -127,56 +130,55 @@ class Hashed:
 
 def in_parts(events: Sequence[NewEvent]) -> Iterator[Hashed]:
     """The events hashed, a part at a time: what is hashed and packed at once is still at hand."""
-    return (Hashed(events[at : at + PART]) for at in range(0, len(events), PART))
+    size = size_of_parts(len(events))
+    return (Hashed(events[at : at + size]) for at in range(0, len(events), size))
+
+
+def size_of_parts(events: int) -> int:
+    """How many of so many events make a part, of which the last may be shorter."""
+    return min(LARGEST_PART, max(SMALLEST_PART, ceil(events / PARTS)))
 
 
 def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) -> Generator[bytes]:
-    """Give each event its place, or say why it has none; the rows to COPY, in parts.
+    """Give each event its place, or say why it has none; one COPY of rows a part.
 
     Outcomes and leaves are added to `ground`. `repeated`: an event that stands there with the very
-    bytes given is our own.
-
-    Raises:
-        WrongVersion: a stream is not at the version that an event expects.
-        FormatError: a text is too long for a header.
+    bytes given is our own. Raises WrongVersion and, where a text is too long, FormatError.
     """
     last, placed, outcomes, leaves = ground.last, ground.placed, ground.outcomes, ground.leaves
-    position, now, packed = ground.frontier.size, ground.recorded_at, list[bytes]()
+    position, now = ground.frontier.size, ground.recorded_at
     taken = {*ground.known, *ground.fenced}
-    for event, stream, id_, kind, key, digest in chain.from_iterable(map(Hashed.each, parts)):
-        if key in placed or (taken and (key in taken or stream in taken)):
-            outcomes.append(_told(ground, event, key, digest, repeated=repeated))
-            continue
-        stream_id, _, _, _, _, moment, body, mac, key_id, sent, expected = event
-        before = last.get(stream)
-        if before and expected is None:
+    for part in parts:
+        packed: list[bytes] = [START]
+        for event, stream, id_, kind, key, digest in part.each():
+            if key in placed or (taken and (key in taken or stream in taken)):
+                outcomes.append(_told(ground, event, key, digest, repeated=repeated))
+                continue
+            stream_id, _, _, _, _, moment, body, mac, key_id, sent, expected = event
+            before = last.get(stream)
+            if before is None or expected is not None:
+                before = _checked(event, before)
             version, previous = before[0] + 1, before[1]
-        else:
-            version, previous = _next_version(event, before)
-        own_key, occurred = encode_text(key_id), (moment - EPOCH) // MICROSECOND
-        start, times = _leaf_start(0, FORMAT, stream, version, previous), _leaf_times(occurred, now)
-        hashed_over = (start, kind.source, id_, kind.type, times, own_key, digest)
-        leaf = sha256(b"".join(hashed_over)).digest()
-        position += 1
-        # fmt: off
-        packed += (
-            pack_start(
+            own_key, occurred = encode_text(key_id), (moment - EPOCH) // MICROSECOND
+            start = leaf_start(0, FORMAT, stream, version, previous)
+            times = leaf_times(occurred, now)
+            hashed = (start, kind.source, id_, kind.type, times, own_key, digest)
+            leaf = sha256(b"".join(hashed)).digest()
+            position += 1
+            # fmt: off
+            fixed = pack_fixed(
                 FIELDS, 8, position, 8, version, 8, now - EPOCH_SHIFT, 32, leaf,
                 8, occurred - EPOCH_SHIFT, 16, stream, 16, key, 32, mac,
-            ),
-            NULL if sent is None else time_field(sent), kind.row, id_, LONGER, own_key,
-            pack_length(len(body)), body,
-        )
-        # fmt: on
-        last[stream] = version, leaf
-        leaves.append(leaf)
-        stored = Stored(_receipt(Receipt, (stream_id, version, position, leaf)))
-        placed[key] = stored, event
-        outcomes.append(stored)
-        if len(leaves) % PART == 0:
-            yield b"".join(packed)
-            packed.clear()
-    if packed:
+            )
+            # fmt: on
+            sent_at = NULL if sent is None else time_field(sent)
+            packed += fixed, sent_at, kind.row, id_, LONGER, own_key, pack_length(len(body)), body
+            last[stream] = version, leaf
+            leaves.append(leaf)
+            stored = Stored(_receipt(Receipt, (stream_id, version, position, leaf)))
+            placed[key] = stored, event
+            outcomes.append(stored)
+        packed.append(END)
         yield b"".join(packed)
 
 
@@ -197,14 +199,14 @@ def again(known: Known, event: NewEvent, digest: bytes, *, repeated: bool) -> Ou
     return known.against(event.content_mac)
 
 
-def _next_version(event: NewEvent, last: Last | None) -> Last:
-    """The version that follows, and the leaf that stands before it."""
+def _checked(event: NewEvent, last: Last | None) -> Last:
+    """The version and leaf that the event follows, if it may."""
     expected = event.expected_version
     if last is None:
         # The library's recorder interface starts some streams at 0; customer streams start at 1.
         if expected is not None and expected not in {0, -1}:
             raise WrongVersion(event.stream, expected, None)
-        return (0 if expected == -1 else FIRST_VERSION), NO_LEAF
+        return (expected or FIRST_VERSION - 1), NO_LEAF
     if expected is not None and expected != last[0]:
         raise WrongVersion(event.stream, expected, last[0])
-    return last[0] + 1, last[1]
+    return last

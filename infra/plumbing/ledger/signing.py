@@ -93,6 +93,12 @@ class Head:
         return cls(deployment, size, bytes(frontier))
 
 
+def may_sign(connection: Connection[Any]) -> bool:
+    """Whether this user may add checkpoints; also true where there is no table of them yet."""
+    row = connection.execute(SQL["may_sign"]).fetchone()
+    return row is None or bool(row[0])
+
+
 def is_due(unsigned: int, seconds: float, *, asked: bool) -> bool:
     """Whether to sign now: `unsigned` events came, the last note is `seconds` old.
 

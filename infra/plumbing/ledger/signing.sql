@@ -1,6 +1,12 @@
 -- name: head
 SELECT deployment, size, frontier FROM ledger.head
 
+-- name: may_sign
+-- No row where the database has not been prepared; that is told by whoever reads next.
+SELECT has_table_privilege(found.oid, 'SELECT') AND has_table_privilege(found.oid, 'INSERT')
+FROM pg_class AS found JOIN pg_namespace AS place ON place.oid = found.relnamespace
+WHERE place.nspname = 'ledger' AND found.relname = 'checkpoints'
+
 -- name: head_for_update
 SELECT deployment, size, frontier FROM ledger.head FOR UPDATE
 

@@ -45,8 +45,9 @@ REVOKE UPDATE ON vault.fences, vault.master FROM rapport_vault;
 REVOKE DELETE ON vault.master FROM rapport_vault;
 GRANT UPDATE (changes) ON vault.master TO rapport_vault;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ops.quarantine TO rapport_vault;
-GRANT SELECT, INSERT ON ops.refused_proposals, ops.privacy_steps TO rapport_vault;
-GRANT SELECT, INSERT, UPDATE (hash, person, done_at, certificate)
+GRANT SELECT, INSERT ON ops.refused_proposals, ops.privacy_steps, ops.privacy_done_again
+    TO rapport_vault;
+GRANT SELECT, INSERT, UPDATE (stream, hash, lookup, person, done_at, certificate)
     ON ops.privacy_requests TO rapport_vault;
 GRANT EXECUTE ON FUNCTION ledger.forget_content_macs TO rapport_vault;
 

@@ -144,7 +144,18 @@ def drop_withheld(connection: Connection[Any], hashes: Hashes, listed: bytes | N
         _take_list(cursor)
         names, persons = _known(cursor, hashes, None, listed)
         cursor.execute(_SQL["list_again"], {"persons": persons})
-        return _drop(cursor, persons) + drop_named(connection, names)
+        dropped = _drop(cursor, persons) + drop_named(connection, names)
+        if listed is not None:  # a release may have taken it off since it was asked about
+            _list(cursor, next(iter(persons), None) or uuid4(), [listed])
+        return dropped
+
+
+def holder_of(connection: Connection[Any], lookup: bytes) -> UUID | None:
+    """Whose name it is that is hashed as `lookup`; nobody takes it until the transaction ends."""
+    with _cursor(connection) as cursor:
+        _take_list(cursor)
+        row = cursor.execute(_SQL["holder"], {"lookup": lookup}).fetchone()
+    return None if row is None else row[0]
 
 
 def hold_listed(connection: Connection[Any], persons: Collection[UUID]) -> set[UUID]:
@@ -183,12 +194,21 @@ def is_listed(
 
 
 def names_of(
-    connection: Connection[Any], hashes: Hashes, stream: UUID | None, listed: bytes | None
+    connection: Connection[Any],
+    hashes: Hashes,
+    stream: UUID | None,
+    listed: bytes | None,
+    *,
+    withheld: bool = False,
 ) -> frozenset[bytes]:
-    """All hashes that stand on the list for the person of a customer, or of one hashed name."""
+    """All hashes kept for the person of a customer, or of one hashed name.
+
+    `withheld`: only those of which events are set aside, without what was released.
+    """
+    query = "listed_names" if withheld else "names"
     with _cursor(connection) as cursor:
         _, persons = _known(cursor, hashes, stream, listed)
-        rows = cursor.execute(_SQL["names"], {"persons": persons}).fetchall()
+        rows = cursor.execute(_SQL[query], {"persons": persons}).fetchall()
     return frozenset(bytes(name) for (name,) in rows)
 
 

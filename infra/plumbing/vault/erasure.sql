@@ -31,6 +31,9 @@ DELETE FROM vault.identifiers WHERE stream = %(stream)s RETURNING lookup
 -- name: lookups
 SELECT lookup FROM vault.identifiers WHERE stream = %(stream)s
 
+-- name: holder
+SELECT stream FROM vault.identifiers WHERE lookup = %(lookup)s
+
 -- name: list
 INSERT INTO vault.suppressed (hash, person)
 SELECT hash, %(person)s FROM unnest(%(hashes)s::bytea[]) AS hash
@@ -98,6 +101,9 @@ UPDATE vault.suppressed SET released = true WHERE person = %(person)s
 
 -- name: names
 SELECT hash FROM vault.suppressed WHERE person = ANY(%(persons)s::uuid[])
+
+-- name: listed_names
+SELECT hash FROM vault.suppressed WHERE person = ANY(%(persons)s::uuid[]) AND NOT released
 
 -- name: release_names
 UPDATE vault.suppressed SET released = true WHERE hash = ANY(%(hashes)s::bytea[])

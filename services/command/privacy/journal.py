@@ -12,16 +12,13 @@ nothing and was done again. Reading takes that into account: doing a line twice 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-import orjson
-
 from events.times import format_time
 from infra.plumbing.errors import HouseError
-from infra.plumbing.postgres.folder import make_lasting
+from infra.plumbing.line_file import LineFile
 from services.command.privacy.values import Kind
 
 if TYPE_CHECKING:
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME: Final = "erasures.ndjson"
-_MODE: Final = 0o600
 
 
 class JournalDamaged(HouseError):
@@ -41,12 +37,14 @@ class JournalDamaged(HouseError):
 class Wanted:
     """What the lines come to: who must be erased or suppressed, and which hashes are on the list.
 
-    `listed` has the hashes of one line together: they are one person's. `forgotten` are those of
-    the erased, of whom nothing that was set aside may wait.
+    `listed` has the hashes of one line together: they are one person's. `freed` are customers who
+    were released last. `forgotten` are the hashes of the erased, of whom nothing that was set aside
+    may wait.
     """
 
     erased: set[UUID] = field(default_factory=set[UUID])
     suppressed: set[UUID] = field(default_factory=set[UUID])
+    freed: set[UUID] = field(default_factory=set[UUID])
     listed: list[frozenset[bytes]] = field(default_factory=list[frozenset[bytes]])
     released: set[bytes] = field(default_factory=set[bytes])
     forgotten: set[bytes] = field(default_factory=set[bytes])
@@ -56,10 +54,12 @@ class Wanted:
         of = set[UUID]() if customer is None else {customer}
         if kind is Kind.RELEASE:
             self.suppressed -= of
+            self.freed |= of
             self.listed = [left for each in self.listed if (left := each - hashes)]
             self.released |= hashes
             self.forgotten -= hashes
             return
+        self.freed -= of
         if kind is Kind.ERASE:
             self.erased |= of
             self.forgotten |= hashes
@@ -71,11 +71,50 @@ class Wanted:
             self.listed.append(hashes)
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `request`: a database that knows it knows what the line says.
+
+    `mended`: not written by that request, but when the file lacked lines up to it (mending.py).
+    """
+
+    kind: Kind
+    request: UUID | None
+    customer: UUID | None
+    hashes: frozenset[bytes]
+    at: str
+    mended: bool = False
+
+    def written(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "type": self.kind,
+            "request": self.request and str(self.request),
+            "customer": self.customer and str(self.customer),
+            "hashes": sorted(each.hex() for each in self.hashes),
+            "at": self.at,
+            **({"mended": True} if self.mended else {}),
+        }
+
+    @classmethod
+    def read(cls, found: Any) -> Line:
+        """From JSON. Raises ValueError, KeyError or TypeError if it is no such line."""
+        request, customer = found["request"], found["customer"]
+        return cls(
+            Kind(found["type"]),
+            request and UUID(request),
+            customer and UUID(customer),
+            frozenset(bytes.fromhex(each) for each in found["hashes"]),
+            str(found["at"]),
+            bool(found.get("mended")),
+        )
+
+
 class Journal:
     """The file, one for each data folder."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = LineFile(path)
 
     def note(
         self,
@@ -86,49 +125,41 @@ class Journal:
         at: datetime,
     ) -> None:
         """Add a line; it is on the disk when this returns."""
-        line = {
-            "type": kind,
-            "request": request and str(request),
-            "customer": customer and str(customer),
-            "hashes": sorted(each.hex() for each in hashes),
-            "at": format_time(at),
-        }
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _MODE)
-        with os.fdopen(handle, "rb+") as file:
-            end = file.seek(0, os.SEEK_END)
-            torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
-            file.write(b"\n" * torn + orjson.dumps(line) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if not end:
-            make_lasting(self._path.parent)
+        self.add([Line(kind, request, customer, frozenset(hashes), format_time(at))])
 
-    def wanted(self) -> Wanted:
-        """What all lines come to.
+    def add(self, lines: Iterable[Line]) -> None:
+        """Add lines; they are on the disk when this returns.
+
+        Raises:
+            LinesUnusable: they are not.
+        """
+        self._file.add(line.written() for line in lines)
+
+    def lines(self) -> list[Line]:
+        """All lines, in the order in which they were written.
 
         Raises:
             JournalDamaged: a line is no such line. One that a power cut tore off is passed over:
                 its step was not committed.
+            LinesUnusable: this user may not read them.
         """
-        wanted = Wanted()
-        lines = self._path.read_bytes().split(b"\n") if self._path.exists() else []
-        for number, line in enumerate(lines, start=1):
-            if not line:
-                continue
-            try:
-                wanted.add(*_read(line))
-            except (ValueError, KeyError, TypeError):
-                if not line.startswith(b'{"type":') or line.endswith(b"}"):
-                    raise JournalDamaged(
-                        f"Line {number} of {self._path} cannot be read. Restore the file from a "
-                        "copy; without it a restored database does not know who was erased."
-                    ) from None
-        return wanted
+        return self._file.read(Line.read, self._damaged)
+
+    def wanted(self) -> Wanted:
+        """What all lines come to; raises what `lines` does."""
+        return come_to(self.lines())
+
+    def _damaged(self, number: int) -> JournalDamaged:
+        return JournalDamaged(
+            f"Line {number} of {self._file.path} cannot be read. Restore the file from a copy. If "
+            "there is none and the database was not restored from a backup, move the file away: "
+            "it is written anew from the database."
+        )
 
 
-def _read(line: bytes) -> tuple[Kind, UUID | None, frozenset[bytes]]:
-    found: dict[str, Any] = orjson.loads(line)
-    customer = found["customer"]
-    hashes = frozenset(bytes.fromhex(each) for each in found["hashes"])
-    return Kind(found["type"]), customer and UUID(customer), hashes
+def come_to(lines: Iterable[Line]) -> Wanted:
+    """What `lines` come to, in their order."""
+    wanted = Wanted()
+    for line in lines:
+        wanted.add(line.kind, line.customer, line.hashes)
+    return wanted

@@ -9,7 +9,7 @@ from psycopg.rows import tuple_row
 
 from infra.plumbing.ledger.answers import Receipt
 from infra.plumbing.queries import Queries
-from services.command.privacy.values import Done, Kind, Request
+from services.command.privacy.values import Done, Kind, Name, Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -20,11 +20,20 @@ if TYPE_CHECKING:
 SQL: Final = Queries.beside("services.command.privacy", "privacy.sql")
 
 
-def ask(
-    connection: Connection[Any], kind: Kind, stream: UUID | None, listed: bytes | None, by: str
-) -> UUID:
-    """Note a request and answer its id; of a customer already being erased, the first request's."""
-    wanted = {"type": kind, "stream": stream, "hash": listed, "asked_by": by}
+def ask(connection: Connection[Any], kind: Kind, whom: UUID | Name, by: str) -> UUID:
+    """Note a request about a customer or about a name that nobody has, and answer its id.
+
+    Of a customer already being erased, the first request's.
+    """
+    name = whom if isinstance(whom, Name) else None
+    stream = None if isinstance(whom, Name) else whom
+    wanted = {
+        "type": kind,
+        "stream": stream,
+        "hash": name and name.listed,
+        "lookup": name and name.lookup,
+        "asked_by": by,
+    }
     row = connection.execute(SQL["ask"], wanted).fetchone()
     if row is None:
         row = connection.execute(SQL["erasure_of"], {"stream": stream}).fetchone()
@@ -45,6 +54,15 @@ def take_next(connection: Connection[Any], passed: Collection[UUID]) -> Request 
     with connection.cursor(row_factory=tuple_row) as cursor:
         row = cursor.execute(SQL["next"], {"passed": list(passed)}).fetchone()
         return None if row is None else _request(row)
+
+
+def turn_to(connection: Connection[Any], request: UUID, stream: UUID) -> None:
+    """Let a request about a name be about the customer `stream`, whose name it has become.
+
+    Raises:
+        UniqueViolation: it is an erasure, and this customer's was asked for already.
+    """
+    connection.execute(SQL["turn_to"], {"id": request, "stream": stream})
 
 
 def steps_of(connection: Connection[Any], request: UUID) -> list[Done]:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from psycopg.errors import UniqueViolation
 
 from events.errors import BadIdentifier
 from events.identifiers import normalise
@@ -21,8 +22,9 @@ from services.command.audit.telling import reader, tell_read
 from services.command.privacy import requests, shapes
 from services.command.privacy.again import do_again
 from services.command.privacy.export import export
-from services.command.privacy.steps import Means, Work, plan
-from services.command.privacy.values import Done, Kind
+from services.command.privacy.mending import mend
+from services.command.privacy.steps import Means, Taken, Work, plan
+from services.command.privacy.values import Done, Kind, Name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 POLL_SECONDS: Final = 0.25
 REST: Final = timedelta(seconds=20)
 """A request whose step fails is left alone so long; the others go on."""
+TAKEN_REST: Final = timedelta(seconds=1)
+"""So long for the erasure that another request has begun of the customer who took a name."""
 _LOG = structlog.get_logger(__name__)
 
 
@@ -65,23 +69,17 @@ class Privacy:
             NobodyKnown: nobody has this name, or they are not on the list they should come off.
         """
         try:
-            stream = self._means.vault.find(ref)
+            whom = self._means.vault.find(ref) or self._name(ref)
         except BadIdentifier as wrong:
             raise ValueError(str(wrong)) from wrong
-        listed = None if stream is not None else self._listed(ref)
-        with self._pool.connection() as connection:
-            try:
-                self._refuse_nobody(connection, kind, stream, listed)
-            except NobodyKnown:
-                if not self._has_come(ref, stream):
-                    raise
-            else:
-                if kind is Kind.ERASE and listed is not None:  # from here on nobody gets the name
-                    erasure.suppress(connection, self._means.vault.hashes, None, listed)
-                if kind is not Kind.ERASE or not self._has_come(ref, stream):
-                    return requests.ask(connection, kind, stream, listed, by)
-            connection.rollback()
-        return self.ask(kind, ref, by)
+        try:
+            with self._pool.connection() as connection:
+                self._refuse_nobody(connection, kind, whom)
+                return requests.ask(connection, kind, whom, by)
+        except NobodyKnown:
+            if self._means.vault.find(ref) in {None, whom}:
+                raise
+        return self.ask(kind, ref, by)  # what waited under this name was recorded meanwhile
 
     def tell(self, request: UUID) -> dict[str, Any] | None:
         """How far a request is, store by store, with its certificate; None if there is none."""
@@ -108,14 +106,16 @@ class Privacy:
     def do_again(self) -> int:
         """What the journal knows and a restored database does not; to be called before serving.
 
-        Answers for how many customers it was done.
+        First what the journal lacks is written into it. Answers for how many customers something
+        was done again.
 
         Raises:
-            JournalDamaged: the journal cannot be read.
+            JournalDamaged, LinesUnusable: the journal cannot be read, or not be made whole.
         """
         journal = self._means.journal
         if journal is None:
             return 0
+        mend(self._pool, journal)
         return do_again(self._pool, journal, self._means.clock(), self._work_off)
 
     def _work_off(self) -> None:
@@ -147,8 +147,7 @@ class Privacy:
             if request is None:
                 return False
             try:
-                with connection.transaction():
-                    self._step(connection, request)
+                self._step_or_turn(connection, request)
             except self._not_now:
                 raise
             except NotYet as wait:
@@ -157,6 +156,21 @@ class Privacy:
                 _LOG.error("privacy_step_failed", kind=request.type, error=type(error).__name__)
                 self._resting[request.id] = now + REST
         return True
+
+    def _step_or_turn(self, connection: Connection[Any], request: Request) -> None:
+        """Do the next step; where the name it is about is a customer's by now, turn to them.
+
+        If they are being erased already, the name will be nobody's again: look later.
+        """
+        try:
+            with connection.transaction():
+                self._step(connection, request)
+        except Taken as taken:
+            try:
+                with connection.transaction():
+                    requests.turn_to(connection, request.id, taken.stream)
+            except UniqueViolation:
+                self._resting[request.id] = self._means.clock() + TAKEN_REST
 
     def _step(self, connection: Connection[Any], request: Request) -> None:
         done = requests.steps_of(connection, request.id)
@@ -178,27 +192,18 @@ class Privacy:
             made = shapes.certificate(request, told, receipts)
             requests.finish(connection, request.id, made)
 
-    def _listed(self, ref: str) -> bytes | None:
-        """The hash under which a name that no customer has would stand on the list."""
+    def _name(self, ref: str) -> Name:
+        """The hashes of a name that no customer has. Raises NobodyKnown for a customer's UUID."""
         named = reference(ref)
-        hashes = self._means.vault.hashes
         if named.kind == CUSTOMER_KIND:
-            return None
-        return hashes.listed(hashes.lookup(normalise(named)))
-
-    def _has_come(self, ref: str, stream: UUID | None) -> bool:
-        """Whether a name that was nobody's when we looked is somebody's by now.
-
-        What waits in quarantine under it may have been recorded meanwhile.
-        """
-        return stream is None and self._means.vault.find(ref) is not None
-
-    def _refuse_nobody(
-        self, connection: Connection[Any], kind: Kind, stream: UUID | None, listed: bytes | None
-    ) -> None:
-        """Raise NobodyKnown where nothing could be done."""
-        if stream is None and listed is None:
             raise NobodyKnown("No customer has this UUID.")
+        hashes = self._means.vault.hashes
+        lookup = hashes.lookup(normalise(named))
+        return Name(lookup, hashes.listed(lookup))
+
+    def _refuse_nobody(self, connection: Connection[Any], kind: Kind, whom: UUID | Name) -> None:
+        """Raise NobodyKnown where nothing could be done."""
+        stream, listed = (None, whom.listed) if isinstance(whom, Name) else (whom, None)
         if kind is Kind.SUPPRESS or (kind is not Kind.RELEASE and stream is not None):
             return
         if kind is Kind.ACCESS:

@@ -89,10 +89,12 @@ class Work:
             request, at = self.request, self.means.clock()
             self.means.journal.note(request.type, request.id, request.stream, hashes, at)
 
-    def names(self) -> frozenset[bytes]:
-        """The hashes on the list for whom the request is about."""
-        hashes = self.means.vault.hashes
-        return erasure.names_of(self.connection, hashes, self.request.stream, self.request.hash)
+    def names(self, *, withheld: bool = False) -> frozenset[bytes]:
+        """The hashes on the list for whom the request is about; `withheld`: none released."""
+        hashes, request = self.means.vault.hashes, self.request
+        return erasure.names_of(
+            self.connection, hashes, request.stream, request.hash, withheld=withheld
+        )
 
     def rowcount(self, query: str, **values: Any) -> int:
         """Run a statement and tell how many rows it changed."""
@@ -103,6 +105,15 @@ class Work:
         with self.connection.cursor(row_factory=tuple_row) as cursor:
             row = cursor.execute(SQL[query], values).fetchone()
         return None if row is None else row[0]
+
+
+class Taken(Exception):
+    """The name that a request is about has become a customer's since it was asked."""
+
+    def __init__(self, stream: UUID) -> None:
+        """`stream` is the customer."""
+        super().__init__("The name has become a customer's.")
+        self.stream = stream
 
 
 Step = tuple[str, "Callable[[Work], Mapping[str, int]]"]
@@ -186,17 +197,31 @@ _ERASE: Final[tuple[Step, ...]] = (
 
 def _drop_withheld(work: Work) -> Mapping[str, int]:
     """Of a name that nobody has only withheld events can be there."""
+    _refuse_taken(work)
     hashes = work.means.vault.hashes
     gone = erasure.drop_withheld(work.connection, hashes, work.request.hash)
     work.journal(work.names())
     return {"withheld in ops.quarantine": gone}
 
 
+def _refuse_taken(work: Work) -> None:
+    """See that nobody has the name, nor takes it before this step is committed.
+
+    Raises:
+        Taken: a customer has it. What would be done to the name alone would leave them as they are.
+    """
+    lookup = work.request.lookup
+    stream = None if lookup is None else erasure.holder_of(work.connection, lookup)
+    if stream is not None:
+        raise Taken(stream)
+
+
 def _suppress(work: Work) -> Mapping[str, int]:
+    _refuse_taken(work)
     request = work.request
     hashes = work.means.vault.hashes
     listed = erasure.suppress(work.connection, hashes, request.stream, request.hash)
-    work.journal(work.names())
+    work.journal(work.names(withheld=True))
     return {"vault.suppressed": listed}
 
 

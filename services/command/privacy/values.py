@@ -22,8 +22,19 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Name:
+    """A name that no customer had when it was asked about, as its two keyed hashes.
+
+    `lookup`: as a customer's name; `listed`: as it stands on the list.
+    """
+
+    lookup: bytes
+    listed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `stream`: the customer; or `hash`: the listed hash of a name nobody has.
+    """One request. `stream`: the customer; or `hash` and `lookup`: of a name that nobody had.
 
     `person` is the number under which events are withheld that a release brings back.
     """
@@ -32,6 +43,7 @@ class Request:
     type: Kind
     stream: UUID | None
     hash: bytes | None
+    lookup: bytes | None
     person: UUID | None
     asked_at: datetime
     done_at: datetime | None

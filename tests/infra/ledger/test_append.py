@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Fenced, Receipt, Stored
-from infra.plumbing.ledger.append import AT_ONCE, FEW
+from infra.plumbing.ledger.append import FEW
 from infra.plumbing.ledger.errors import LedgerBusy, LedgerGap, LedgerWentBack, WrongVersion
 from infra.plumbing.ledger.format import (
     NO_LEAF,
@@ -23,6 +23,7 @@ from infra.plumbing.ledger.format import (
     pack_header,
 )
 from infra.plumbing.ledger.ledger import Ledger
+from infra.plumbing.ledger.placing import LARGEST_PART, PARTS, SMALLEST_PART
 from infra.plumbing.postgres.pool import address
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def test_a_batch_may_hold_repeats_and_conflicts_of_itself(
     assert check_ledger(conninfo) == 3
 
 
-@pytest.mark.parametrize("size", [2, FEW + 1, AT_ONCE + 1, 1_000])
+@pytest.mark.parametrize("size", [2, SMALLEST_PART + 1, FEW + 1, PARTS * LARGEST_PART + 1, 1_000])
 def test_a_batch_of_any_size_is_stored_whole_or_not_at_all(
     ledger: Ledger, conninfo: str, make_event: MakeEvent, size: int
 ) -> None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 
 from infra.plumbing.ledger.exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
 COPY = b"COPY numbers (number, text) FROM STDIN"
 LINE = b"x" * 1_000
@@ -30,9 +31,13 @@ def count(connection: psycopg.Connection[Any]) -> int:
     return found
 
 
-def lines(numbers: range) -> Iterator[bytes]:
-    for number in numbers:
-        yield b"%d\t%b\n" % (number, LINE)
+def lines(*numbers: int) -> bytes:
+    return b"".join(b"%d\t%b\n" % (number, LINE) for number in numbers)
+
+
+def copy(exchange: Exchange, copies: list[bytes], parts: Iterable[bytes]) -> None:
+    exchange.copy(copies, parts)
+    exchange.answers()
 
 
 def test_each_statement_answers(connection: psycopg.Connection[Any]) -> None:
@@ -42,17 +47,22 @@ def test_each_statement_answers(connection: psycopg.Connection[Any]) -> None:
     connection.rollback()
 
 
-def test_what_stands_behind_a_copy_is_done_in_the_same_turn(
+def test_what_stands_behind_the_copies_is_done_in_the_same_turn(
     connection: psycopg.Connection[Any],
 ) -> None:
-    Exchange(connection).copy(
-        b"BEGIN; " + COPY + b"; UPDATE numbers SET number = -number; COMMIT", lines(range(1, 4))
-    )
-    assert connection.execute("SELECT min(number) FROM numbers").fetchone() == (-3,)
+    last = COPY + b"; UPDATE numbers SET number = -number; COMMIT"
+    parts = [lines(1, 2), b"", lines(3)]
+    copy(Exchange(connection), [b"BEGIN; " + COPY, COPY, last], parts)
+    found = connection.execute("SELECT number FROM numbers ORDER BY number").fetchall()
+    assert found == [(-3,), (-2,), (-1,)]
 
 
-def test_more_than_a_socket_holds_is_copied(connection: psycopg.Connection[Any]) -> None:
-    Exchange(connection).copy(COPY, lines(range(MANY)))
+@pytest.mark.parametrize("parts", [1, 60])
+def test_more_than_a_socket_holds_is_copied(
+    connection: psycopg.Connection[Any], parts: int
+) -> None:
+    each = [lines(*range(part, MANY, parts)) for part in range(parts)]
+    copy(Exchange(connection), [COPY] * parts, each)
     assert count(connection) == MANY
 
 
@@ -65,29 +75,48 @@ def test_the_first_statement_that_fails_is_told_and_nothing_behind_it_is_done(
     assert count(connection) == 0
 
 
-@pytest.mark.parametrize("twice_at", [1, MANY])
+@pytest.mark.parametrize("twice_at", [0, MANY - 1])
 def test_a_row_that_is_refused_is_told_by_its_constraint_and_the_commit_is_not_done(
     connection: psycopg.Connection[Any], twice_at: int
 ) -> None:
     connection.execute("INSERT INTO numbers VALUES (%s)", [twice_at])
-    exchange = Exchange(connection)
     with pytest.raises(psycopg.errors.UniqueViolation) as refused:
-        exchange.copy(b"BEGIN; " + COPY + b"; COMMIT", lines(range(1, MANY + 1)))
+        copy(Exchange(connection), [b"BEGIN; " + COPY + b"; COMMIT"], [lines(*range(MANY))])
     assert refused.value.diag.constraint_name == "numbers_pkey"
     connection.rollback()
     assert count(connection) == 1
 
 
-@pytest.mark.parametrize("after", [0, 1, MANY])
-def test_where_the_rows_cannot_be_made_the_copy_is_given_up(
+def test_a_part_is_stored_while_the_next_is_made_and_a_refused_one_ends_it(
+    connection: psycopg.Connection[Any],
+) -> None:
+    made: list[int] = []
+
+    def parts() -> Iterator[bytes]:
+        for number in range(10):
+            made.append(number)
+            yield lines(7)
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        Exchange(connection).copy([b"BEGIN; " + COPY, *[COPY] * 9], parts())
+    assert made == [0, 1, 2]
+    connection.rollback()
+
+
+@pytest.mark.parametrize("after", [0, 1, 5])
+def test_where_the_rows_cannot_be_made_the_copies_are_given_up(
     connection: psycopg.Connection[Any], after: int
 ) -> None:
     def parts() -> Iterator[bytes]:
-        yield from lines(range(after))
+        for part in range(after):
+            yield lines(*range(part, MANY, 10))
         raise ZeroDivisionError
 
+    exchange = Exchange(connection)
     with pytest.raises(ZeroDivisionError):
-        Exchange(connection).copy(b"BEGIN; " + COPY + b"; COMMIT", parts())
+        exchange.copy([b"BEGIN; " + COPY, *[COPY] * 9], parts())
+    exchange.settle()
+    assert connection.info.transaction_status == TransactionStatus.INERROR
     connection.rollback()
     assert count(connection) == 0
 
@@ -106,5 +135,5 @@ def test_a_lost_connection_is_told(
 ) -> None:
     intruder.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
     with pytest.raises(psycopg.OperationalError):
-        Exchange(connection).copy(query, lines(range(MANY)))
+        copy(Exchange(connection), [query], [lines(*range(MANY))])
     assert connection.closed

@@ -47,11 +47,12 @@ MATRIX: dict[str, dict[str, set[str]]] = {
     "ops.refused_proposals": {VAULT: ADD},
     "ops.privacy_requests": {VAULT: ADD},
     "ops.privacy_steps": {VAULT: ADD},
+    "ops.privacy_done_again": {VAULT: ADD},
 }
 """Table -> role -> what it may do to the whole of it. Whoever is not named may do nothing."""
 COLUMNS = {
     "vault.master": {"changes"},
-    "ops.privacy_requests": {"hash", "person", "done_at", "certificate"},
+    "ops.privacy_requests": {"stream", "hash", "lookup", "person", "done_at", "certificate"},
 }
 """What the vault's role may change besides, in tables that it may not change the whole of."""
 FORBIDDEN = (

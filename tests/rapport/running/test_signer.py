@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from events.times import parse_time
 from infra.plumbing.ledger.answers import NewEvent
@@ -17,7 +18,7 @@ from infra.plumbing.ledger.kept import LogRefused, LogRewritten, LogRolledBack, 
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.settings import load_settings
 from rapport.running import signer, telling
-from rapport.running.signer import DatabaseNotReady, Work
+from rapport.running.signer import DatabaseNotReady, SignerMayNot, Work, can_sign
 from tests.services.notifier.sink import OK, Answer, Sink
 
 if TYPE_CHECKING:
@@ -151,6 +152,17 @@ def test_a_checkpoint_is_sent_until_it_is_taken(
 def test_a_database_that_nobody_prepared_is_told(empty_conninfo: str, tmp_path: Path) -> None:
     with pytest.raises(DatabaseNotReady, match="Start `rapport up`"):
         Work(settings_of(tmp_path), empty_conninfo, Event()).run(once=True)
+
+
+def test_a_user_who_may_not_add_checkpoints_is_told_which_setting_and_nothing_is_signed(
+    conninfo: str, owner_conninfo: str, tmp_path: Path
+) -> None:
+    record(conninfo)
+    with pytest.raises(SignerMayNot, match="rapport_signer in RAPPORT_DATABASE_SIGNER_URL"):
+        Work(settings_of(tmp_path), conninfo, Event()).run(once=True)
+    assert list(tmp_path.iterdir()) == []
+    assert (can_sign(conninfo), can_sign(owner_conninfo)) == (False, True)
+    assert can_sign(make_conninfo(conninfo, port="9")), "away is no refusal: it may come back"
 
 
 def test_each_checkpoint_reaches_the_webhook_in_order_over_an_outage_and_restarts(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import md5, sha1, sha256
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import psycopg
 
-from tests.services.command.house import complaint
+from tests.services.command.house import BATCH, complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from httpx2 import Response
 
+    from services.command.privacy.journal import Journal
     from tests.services.command.house import House
 
 PATH = "/v1/privacy/requests"
@@ -58,6 +59,12 @@ class Office:
         told = self.get(asked.headers["location"]).json()
         assert told["status"] == "done"
         return told
+
+    def keep(self, journal: Journal) -> None:
+        """Have what is done written down there, as the platform wires it."""
+        privacy = self.house.service.privacy
+        means = privacy._means  # pyright: ignore[reportPrivateUsage] - wired so when it is built
+        privacy._means = replace(means, journal=journal)  # pyright: ignore[reportPrivateUsage] - the same
 
     def count(self, table: str) -> int:
         [(count,)] = self.house.rows(f"SELECT count(*) FROM {table}".encode())
@@ -115,3 +122,8 @@ def bodies(house: House, stream: UUID | str) -> list[dict[str, Any]]:
             "SELECT body FROM ledger.events WHERE stream = %s ORDER BY version", [stream]
         ).fetchall()
     return [orjson.loads(body) for (body,) in rows]
+
+
+def statuses(office: Office, *events: dict[str, Any]) -> list[str]:
+    """What becomes of each event, sent in one batch."""
+    return [each["status"] for each in office.house.post(list(events), BATCH).json()["results"]]

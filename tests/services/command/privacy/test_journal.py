@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,17 +19,16 @@ if TYPE_CHECKING:
 
     from tests.services.command.privacy.office import Office
 
-TABLES = ("vault.keys", "vault.identifiers", "vault.suppressed", "vault.fences", "ops.quarantine")
-
-
-@pytest.fixture
-def journal(office: Office, tmp_path: Path) -> Journal:
-    """The office's journal, as the platform wires it."""
-    journal = Journal(tmp_path / NAME)
-    privacy = office.house.service.privacy
-    means = privacy._means  # pyright: ignore[reportPrivateUsage] - wired so when it is built
-    privacy._means = replace(means, journal=journal)  # pyright: ignore[reportPrivateUsage] - the same
-    return journal
+TABLES = (
+    "vault.keys",
+    "vault.identifiers",
+    "vault.suppressed",
+    "vault.fences",
+    "ops.quarantine",
+    "ops.privacy_requests",
+    "ops.privacy_steps",
+    "ops.privacy_done_again",
+)
 
 
 class Backup:
@@ -40,14 +38,14 @@ class Backup:
         self._superuser = superuser
         for table in TABLES:
             name = table.replace(".", "_")
+            superuser.execute(f"DROP TABLE IF EXISTS public.{name}".encode())
             superuser.execute(f"CREATE TABLE public.{name} AS TABLE {table}".encode())
 
     def restore(self) -> None:
         """Put back what the tables held; what the ledger has taken since stays."""
-        self._superuser.execute("TRUNCATE ops.privacy_requests, ops.privacy_steps")
+        self._superuser.execute(f"TRUNCATE {', '.join(TABLES)}".encode())
         for table in TABLES:
             name = table.replace(".", "_")
-            self._superuser.execute(f"TRUNCATE {table}".encode())
             copy = f"INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE public.{name}"
             self._superuser.execute(copy.encode())
 
@@ -89,6 +87,23 @@ def test_erased_and_suppressed_people_are_so_again_and_released_ones_are_not(
         ("suppress", "rapport/restored", False),
     ]
     assert privacy.do_again() == 0, "what the database knows is not done again"
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_customer_suppressed_in_the_backup_and_released_since_is_released_again(
+    office: Office, intruder: Connection[Any]
+) -> None:
+    office.house.post(about_ada())
+    office.done("suppress", ADA)
+    assert status(office, about_ada("waits")) == "quarantined"
+    backup = Backup(intruder)
+    office.done("release", ADA)
+    backup.restore()
+    assert status(office, about_ada("late")) == "quarantined"
+
+    assert [office.house.service.privacy.do_again() for _ in range(2)] == [1, 0]
+    assert status(office, about_ada("waits")) == "duplicate", "what waited was recorded"
+    assert status(office, about_ada("new")) == "stored"
 
 
 @pytest.mark.usefixtures("journal")

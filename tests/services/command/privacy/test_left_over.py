@@ -11,8 +11,15 @@ import pytest
 
 from infra.plumbing.vault import erasure
 from infra.plumbing.vault.opening import open_body
-from tests.services.command.house import BATCH
-from tests.services.command.privacy.office import ADA, CARD, EARLY, WORDS, about_ada, bodies
+from tests.services.command.privacy.office import (
+    ADA,
+    CARD,
+    EARLY,
+    WORDS,
+    about_ada,
+    bodies,
+    statuses,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +27,6 @@ if TYPE_CHECKING:
     from tests.services.command.privacy.office import Office
 
 OTHER_WORDS = {"complaint_id": "k-1", "about": "other"}
-
-
-def statuses(office: Office, *events: dict[str, Any]) -> list[str]:
-    return [each["status"] for each in office.house.post(list(events), BATCH).json()["results"]]
 
 
 def counts(told: dict[str, Any]) -> dict[str, int]:

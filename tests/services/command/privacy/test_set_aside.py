@@ -18,6 +18,7 @@ from tests.services.command.privacy.office import (
     canaries_in,
     everything,
     naming_ada,
+    statuses,
 )
 
 if TYPE_CHECKING:
@@ -113,17 +114,19 @@ def test_an_erasure_takes_nobody_elses_events(office: Office) -> None:
     assert office.count("vault.keys") == 1
 
 
-def test_from_the_moment_it_is_asked_for_nobody_gets_the_name(
+def test_what_comes_due_between_asking_and_erasing_is_erased_with_the_customer_it_makes(
     office: Office, tomorrow: CommandService
 ) -> None:
     early(office, about_ada())
     assert office.ask("erase", ADA).status_code == 202
 
-    assert tomorrow.quarantine.due() == 0
+    assert tomorrow.quarantine.due() == 1
+    assert office.house.vault.find(ADA) is not None
     office.work()
 
-    assert (office.house.ledger.size(), office.count("ops.quarantine")) == (0, 0)
+    assert (office.count("vault.keys"), office.count("ops.quarantine")) == (0, 0)
     assert office.house.vault.find(ADA) is None
+    assert statuses(office, about_ada("c-2")) == ["quarantined"]
 
 
 def test_a_name_that_somebody_gets_while_its_erasure_is_asked_for_is_erased_as_theirs(

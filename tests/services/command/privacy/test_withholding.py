@@ -10,7 +10,7 @@ import pytest
 
 from events.identifiers import parse_identifier
 from infra.plumbing.vault import erasure
-from tests.services.command.house import BATCH, complaint
+from tests.services.command.house import complaint
 from tests.services.command.privacy.office import (
     ADA,
     CARD,
@@ -20,6 +20,7 @@ from tests.services.command.privacy.office import (
     canaries_in,
     everything,
     naming_ada,
+    statuses,
 )
 from tests.services.notifier.house import wait_until
 
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 
 def known_names(office: Office) -> int:
     return office.count("vault.identifiers")
-
-
-def statuses(office: Office, *events: dict[str, Any]) -> list[str]:
-    return [each["status"] for each in office.house.post(list(events), BATCH).json()["results"]]
 
 
 def test_an_old_event_of_an_erased_person_is_a_duplicate_and_brings_nobody_back(
