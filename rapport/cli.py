@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
-from pkgutil import iter_modules
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import typer
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-import rapport.commands
+    import typer
 
+AT_ONCE: Final = ("verify",)
+"""Commands whose file offers `at_once(words)`: a plain line is done without importing `typer`."""
 DATABASE_LOST: Final = (
     "The database stopped answering while the command was at work. See that its server runs "
     "(RAPPORT_DATABASE_URL names it, if it is not our own), then run the command again."
@@ -31,6 +34,12 @@ def known_failures() -> tuple[type[Exception], ...]:
 
 def build() -> typer.Typer:
     """The program with every command found in `rapport/commands/`."""
+    from pkgutil import iter_modules
+
+    import typer
+
+    import rapport.commands
+
     app = typer.Typer(
         name="rapport",
         help="An event-sourced customer relationship platform over an append-only ledger.",
@@ -48,8 +57,9 @@ def main() -> None:
     A database lost on the way is one, whichever statement was the first to meet it.
     """
     try:
-        build()()
+        _run(sys.argv[1:])
     except BrokenPipeError:  # `rapport ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as failure:
         if isinstance(failure, known_failures()):
@@ -57,6 +67,17 @@ def main() -> None:
         if _database_is_away(failure):
             sys.exit(f"rapport: {DATABASE_LOST}")
         raise
+
+
+def _run(words: Sequence[str]) -> None:
+    if words and words[0] in AT_ONCE:
+        try:
+            code: int | None = import_module(f"rapport.commands.{words[0]}").at_once(words[1:])
+        except KeyboardInterrupt:
+            code = 130  # as `typer` leaves
+        if code is not None:
+            sys.exit(code)
+    build()()
 
 
 def _database_is_away(failure: Exception) -> bool:

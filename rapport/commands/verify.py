@@ -1,50 +1,71 @@
 """`rapport verify`: is an export whole, unchanged, and what was signed? No server, no database."""
 
-from __future__ import annotations
-
 import sys
 from base64 import b64encode
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
-import typer
-
-from rapport.options import Json
+from rapport.plain import Plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    import typer
+
+PLAIN = Plain(
+    places=("folder",),
+    options={"--checkpoint": "checkpoint", "--public-key": "public_key"},
+    flags={"--json": "as_json"},
+)
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: "typer.Typer") -> None:
     """Put the command into the program."""
-    app.command("verify")(verify)
+    import typer
+
+    from rapport.options import Json
+
+    @app.command("verify")
+    def _(
+        folder: Annotated[Path, typer.Argument(metavar="DIR", help="What export-log wrote.")],
+        checkpoint: Annotated[
+            Path | None, typer.Option(help="A checkpoint kept elsewhere: the export must hold it.")
+        ] = None,
+        public_key: Annotated[
+            Path | None, typer.Option(help="The signer's public key, lines name+id+base64.")
+        ] = None,
+        as_json: Json = False,
+    ) -> None:
+        """Check an export offline: PASS and 0, or FAIL with the first bad position and 1.
+
+        2 says that something was named wrongly, so nothing was checked.
+        """
+        raise typer.Exit(verify(folder, checkpoint, public_key, as_json=as_json))
 
 
-def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What export-log wrote.")],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="A checkpoint kept elsewhere: the export must hold it.")
-    ] = None,
-    public_key: Annotated[
-        Path | None, typer.Option(help="The signer's public key, lines name+id+base64.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Check an export offline: PASS and 0, or FAIL with the first bad position and 1.
+def at_once(words: Sequence[str]) -> int | None:
+    """Do what a plain line says and answer the exit code; None if the line is not plain."""
+    given = PLAIN.read(words)
+    if given is None:
+        return None
+    checkpoint, public_key = (
+        Path(given[name]) if name in given else None for name in ("checkpoint", "public_key")
+    )
+    return verify(Path(given["folder"]), checkpoint, public_key, as_json="as_json" in given)
 
-    2 says that something was named wrongly, so nothing was checked.
-    """
+
+def verify(folder: Path, checkpoint: Path | None, public_key: Path | None, *, as_json: bool) -> int:
+    """Say whether the export is good; the exit code."""
     from infra.plumbing.ledger.given import GivenWrong
 
     try:
         told = _verdict(folder, checkpoint, public_key)
     except GivenWrong as wrong:
-        typer.echo(f"rapport verify: {wrong}", err=True)
-        raise typer.Exit(2) from None
-    typer.echo(orjson.dumps(told) if as_json else _sentence(told))
-    raise typer.Exit(0 if told["verdict"] == "PASS" else 1)
+        sys.stderr.write(f"rapport verify: {wrong}\n")
+        return 2
+    sys.stdout.write(f"{_json(told) if as_json else _sentence(told)}\n")
+    sys.stdout.flush()
+    return 0 if told["verdict"] == "PASS" else 1
 
 
 def _verdict(folder: Path, checkpoint: Path | None, public_key: Path | None) -> dict[str, Any]:
@@ -100,6 +121,12 @@ def _bar(total: int) -> Generator[Callable[[int], object] | None]:
 
 def _fail(where: str, why: str, positions: tuple[int, int] | None = None) -> dict[str, Any]:
     return {"verdict": "FAIL", "where": where, "why": why, "positions": positions}
+
+
+def _json(told: dict[str, Any]) -> str:
+    import orjson
+
+    return orjson.dumps(told).decode()
 
 
 def _sentence(told: dict[str, Any]) -> str:

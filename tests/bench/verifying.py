@@ -1,9 +1,12 @@
 """L9: an export verified offline, against SHA-256 over the same bytes.
 
-Ours is `rapport verify` as anybody runs it, its start included. The target holds against SHA-256 of
-each part: the format demands three hashes an event (its body, its leaf, a node of the tree), so no
-verifier in Python does without those calls. Beside them stand SHA-256 of the file in one go, which
-knows neither events nor customers, and the stand-alone verify.py.
+Ours is `rapport verify` as anybody runs it, from starting Python to the verdict, on all cores. The
+same bytes are those of `entries.ndjson` (three quarters of them what base64 wraps): SHA-256 over
+them in one pass on one core, start not counted, is the floor that the target is held to: every
+verifier pays it, for the manifest names that digest.
+
+A second ratio is to SHA-256 of each part: the hashes that the format demands besides (an event's
+body, its leaf, a node of the tree), of bytes decoded before. The stand-alone verify.py is shown.
 """
 
 from __future__ import annotations
@@ -103,4 +106,13 @@ def _hash_parts(contents: Sequence[tuple[bytes, bytes]]) -> float:
     return len(contents) / (time.perf_counter() - began)
 
 
-ROWS = (Row("L9", "offline verify", PER_SECOND, (Demand(PARTS, 0.2),), offline, events=EVENTS),)
+ROWS = (
+    Row(
+        "L9",
+        "offline verify",
+        PER_SECOND,
+        (Demand(HASHING, 0.2), Demand(PARTS, 0.2)),
+        offline,
+        events=EVENTS,
+    ),
+)

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ED25519 = b"\x01"
 """The signature type of Ed25519 in key ids and verifier keys."""
@@ -124,7 +123,7 @@ def parse_keys(text: str) -> list[VerifierKey]:
 
 def public_key_of(seed: bytes) -> bytes:
     """The public key (32 bytes) of the Ed25519 private key with this 32-byte seed."""
-    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    return _private_key(seed).public_key().public_bytes_raw()
 
 
 def sign_note(text: str, seed: bytes, names: Sequence[str]) -> str:
@@ -138,7 +137,7 @@ def sign_note(text: str, seed: bytes, names: Sequence[str]) -> str:
         raise NoteMalformed("A note's text ends in a newline and holds no control characters.")
     if not all(map(is_name, names)):
         raise KeyMalformed("A key's name is not empty and holds no space and no plus.")
-    key, public_key = Ed25519PrivateKey.from_private_bytes(seed), public_key_of(seed)
+    key, public_key = _private_key(seed), public_key_of(seed)
     signature = key.sign(text.encode())
     lines = (
         f"{_DASH}{name} {b64encode(VerifierKey(name, public_key).key_id + signature).decode()}\n"
@@ -205,9 +204,19 @@ def _signature(line: str) -> NoteSignature:
     return NoteSignature(name, found[:KEY_ID_BYTES], found[KEY_ID_BYTES:])
 
 
+def _private_key(seed: bytes) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - see `_holds`
+
+    return ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+
+
 def _holds(key: VerifierKey, signature: bytes, text: str) -> bool:
+    # Slow to import, and who verifies an export without a key does not need it.
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - see above
+
     try:
-        Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, text.encode())
+        ed25519.Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, text.encode())
     except (InvalidSignature, ValueError):
         return False
     return True

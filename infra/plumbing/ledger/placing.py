@@ -149,7 +149,7 @@ def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) 
     position, now = ground.frontier.size, ground.recorded_at
     taken = {*ground.known, *ground.fenced}
     for part in parts:
-        packed: list[bytes] = [START]
+        packed: list[bytes] = []
         for event, stream, id_, kind, key, digest in part.each():
             if key in placed or (taken and (key in taken or stream in taken)):
                 outcomes.append(_told(ground, event, key, digest, repeated=repeated))
@@ -160,8 +160,10 @@ def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) 
                 before = _checked(event, before)
             version, previous = before[0] + 1, before[1]
             own_key, occurred = encode_text(key_id), (moment - EPOCH) // MICROSECOND
-            start = leaf_start(0, FORMAT, stream, version, previous)
-            times = leaf_times(occurred, now)
+            start, times = (
+                leaf_start(0, FORMAT, stream, version, previous),
+                leaf_times(occurred, now),
+            )
             hashed = (start, kind.source, id_, kind.type, times, own_key, digest)
             leaf = sha256(b"".join(hashed)).digest()
             position += 1
@@ -178,8 +180,7 @@ def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) 
             stored = Stored(_receipt(Receipt, (stream_id, version, position, leaf)))
             placed[key] = stored, event
             outcomes.append(stored)
-        packed.append(END)
-        yield b"".join(packed)
+        yield b"".join((START, *packed, END))
 
 
 def _told(ground: Ground, event: NewEvent, key: bytes, digest: bytes, *, repeated: bool) -> Outcome:

@@ -20,13 +20,12 @@ from infra.plumbing.ledger.entries import (
     CHAIN,
     CHECKPOINT,
     ENTRIES,
-    LINK,
     MANIFEST,
     Counts,
     manifest,
-    perfect_subtrees,
 )
 from infra.plumbing.ledger.format import NO_LEAF, Frontier, node_hash
+from infra.plumbing.ledger.lines import LINK, perfect_subtrees
 from infra.plumbing.ledger.note import MOST_NOTE_BYTES, NoteError
 from infra.plumbing.ledger.records import Record, RecordFalse, open_record
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.plumbing.ledger.checkpoint import Checkpoint
-    from infra.plumbing.ledger.entries import Block
+    from infra.plumbing.ledger.lines import Block
     from infra.plumbing.ledger.note import VerifierKey
 
 FIRST_VERSIONS = (0, 1)

@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from infra.plumbing import verify as alone
-from infra.plumbing.ledger import entries
+from infra.plumbing.ledger import lines as checked
 from infra.plumbing.ledger.entries import CHECKPOINT, ENTRIES, MANIFEST
 from infra.plumbing.ledger.note import VerifierKey, public_key_of
 from infra.plumbing.ledger.verifying import NotTheLog, verify_export
@@ -245,14 +245,14 @@ def test_both_say_the_same_of_every_record_written_anew(tmp_path: Path, share: i
 def test_lines_checked_together_are_what_they_are_one_by_one(share: int) -> None:
     """Nothing that is refused by itself is let through among many."""
     dice, seed = dice_of(share)
-    together: Callable[[bytes, int], tuple[list[bytes], list[bytes], int]] = vars(entries)[
+    together: Callable[[bytes, int], tuple[list[bytes], list[bytes], int]] = vars(checked)[
         "_all_good"
     ]
     lines = [line_of(item, position) for position, item in enumerate(HONEST, 1)]
     honest = b"".join(lines)
     headers, leaves, bodies = together(honest, 1)
     assert [(h, leaf) for h, leaf in zip(headers, leaves, strict=True)] == [
-        entries.read_line(line[:-1], position)[:2] for position, line in enumerate(lines, 1)
+        checked.read_line(line[:-1], position)[:2] for position, line in enumerate(lines, 1)
     ]
     assert bodies == sum(item.whole for item in HONEST)
     for number in range(MUTATIONS // SHARES):
@@ -267,7 +267,7 @@ def test_lines_checked_together_are_what_they_are_one_by_one(share: int) -> None
         *found, rest = bytes(data).split(b"\n")
         assert not rest, (seed, number)
         for position, line in enumerate(found, 1):
-            entries.read_line(line, position)  # a cut between lines or a line doubled at the end
+            checked.read_line(line, position)  # a cut between lines or a line doubled at the end
 
 
 def test_many_lines_are_checked_by_helping_processes_with_the_same_verdict(
