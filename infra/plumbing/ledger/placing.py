@@ -160,11 +160,16 @@ def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) 
                 before = _checked(event, before)
             version, previous = before[0] + 1, before[1]
             own_key, occurred = encode_text(key_id), (moment - EPOCH) // MICROSECOND
-            start, times = (
-                leaf_start(0, FORMAT, stream, version, previous),
+            start = leaf_start(0, FORMAT, stream, version, previous)
+            hashed = (
+                start,
+                kind.source,
+                id_,
+                kind.type,
                 leaf_times(occurred, now),
+                own_key,
+                digest,
             )
-            hashed = (start, kind.source, id_, kind.type, times, own_key, digest)
             leaf = sha256(b"".join(hashed)).digest()
             position += 1
             # fmt: off
