@@ -19,7 +19,7 @@ from infra.plumbing.ledger import rows
 from infra.plumbing.ledger.answers import NewEvent, Stored
 from infra.plumbing.ledger.format import Frontier, microseconds
 from infra.plumbing.ledger.ledger import Ledger
-from infra.plumbing.ledger.placing import Ground, Last, in_parts, rows_of
+from infra.plumbing.ledger.placing import Ground, Last, in_parts, rows_of, streams_of
 from tests.bench.flushing import FlushingConnection
 from tests.bench.workload import SCHEMA, SOURCE, START, TYPE
 
@@ -155,9 +155,12 @@ class RawCopy:
     def pack(self, events: Sequence[Made]) -> bytes:
         """One COPY as bytes, in our own row layout; `events` follow those packed before."""
         new = ours(events)
-        ground = Ground(Frontier(), microseconds(START), self._last, set(), {})
+        ground = Ground(new, Frontier(), microseconds(START), self._last, set(), {})
         ground.frontier.size = self._position  # its hashes are not asked for
-        parts = [part[len(rows.START) : -len(rows.END)] for part in rows_of(ground, in_parts(new))]
+        parts = [
+            part[len(rows.START) : -len(rows.END)]
+            for part in rows_of(ground, in_parts(new, streams_of(new)))
+        ]
         self._position += len(events)
         return b"".join((rows.START, *parts, rows.END))
 

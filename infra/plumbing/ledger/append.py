@@ -37,6 +37,7 @@ from infra.plumbing.ledger.placing import (
     in_parts,
     rows_of,
     size_of_parts,
+    streams_of,
 )
 from infra.plumbing.queries import Queries
 
@@ -132,7 +133,7 @@ class Writer:
     def _append_one(
         self, connection: Connection[Any], event: NewEvent, *, repeated: bool
     ) -> Outcome:
-        hashed = Hashed([event])
+        hashed = Hashed([event], [event.stream.bytes])
         with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
             asked = (*_one_event(event, hashed), self.written)
             cursor.execute(SQL["append_one"], asked, prepare=True)
@@ -211,22 +212,22 @@ def _look(
     Each statement in `take_head` sees what is committed once the lock is held. The first events
     are hashed while the server looks, unless all their keys are to be looked up.
     """
-    parts = in_parts(events)
+    streams = streams_of(events)
+    parts = in_parts(events, streams)
     asked = list(parts) if ask else []
     keys = [key for part in asked for key in part.keys]
-    streams = {event.stream.bytes for event in events}
-    strange = [stream for stream in streams if stream not in memory.last]
+    strange = {stream for stream in streams if stream not in memory.last}
     exchange.send(b"BEGIN ISOLATION LEVEL READ COMMITTED; " + _take(strange, keys))
     asked = asked or [next(parts)]
     head = _Head(exchange)
     if (memory.size, memory.newest_fence) != (head.frontier.size, head.newest_fence):
         memory.last.clear()
         memory.newest_fence = head.newest_fence
-        if len(strange) < len(streams):  # what was remembered of the others is stale
-            exchange.send(_take(streams, keys))
+        if everyone := set(streams) - strange:  # what was remembered of them is stale
+            exchange.send(_take(everyone | strange, keys))
             head = _Head(exchange)
     memory.last.update(head.ends)
-    ground = Ground(head.frontier, head.recorded_at, memory.last, head.fenced, head.known)
+    ground = Ground(events, head.frontier, head.recorded_at, memory.last, head.fenced, head.known)
     return ground, chain(asked, parts)
 
 

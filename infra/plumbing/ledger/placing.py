@@ -51,8 +51,8 @@ SMALLEST_PART, LARGEST_PART, PARTS = 32, 100, 3
 parts mean less waiting at both ends, and each costs the server a statement."""
 
 # A leaf is hashed over a zero byte and then the header, which begins with these.
-leaf_start = struct.Struct(">BB16sQ32s").pack
-leaf_times = struct.Struct(">qq").pack
+head_of = struct.Struct(">BB16sQ32s").pack
+times_of = struct.Struct(">qq").pack
 _receipt = cast("Callable[[type[Receipt], tuple[Any, ...]], Receipt]", tuple.__new__)
 
 Last = tuple[int, bytes]
@@ -63,6 +63,7 @@ Last = tuple[int, bytes]
 class Ground:
     """What an append stands on, moved along as events are placed."""
 
+    events: Sequence[NewEvent]
     frontier: Frontier
     recorded_at: int
     """Microseconds since 1970."""
@@ -71,10 +72,8 @@ class Ground:
     fenced: set[bytes]
     known: dict[bytes, Known]
     """By event key."""
-    placed: dict[bytes, tuple[Stored, NewEvent]] = field(
-        default_factory=dict[bytes, tuple[Stored, "NewEvent"]]
-    )
-    """By event key: the event that took the place, and where that is."""
+    placed: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    """By event key: which of `events` took the place, and so which of `outcomes` tells it."""
     leaves: list[bytes] = field(default_factory=list[bytes])
     outcomes: list[Outcome] = field(default_factory=list["Outcome"])
 
@@ -106,8 +105,8 @@ class Hashed:
 
     __slots__ = ("digests", "events", "ids", "keys", "kinds", "streams")
 
-    def __init__(self, events: Sequence[NewEvent]) -> None:
-        """Hash and encode.
+    def __init__(self, events: Sequence[NewEvent], streams: Sequence[bytes]) -> None:
+        """Hash and encode events of `streams` (their 16 bytes).
 
         Raises:
             FormatError: a text is too long for a header, or a content MAC is not 32 bytes.
@@ -115,7 +114,7 @@ class Hashed:
         for size in {len(event.content_mac) for event in events} - {MAC_BYTES}:
             raise FormatError(f"A content MAC of {size} bytes is none of ours.")
         self.events = events
-        self.streams = [event.stream.bytes for event in events]
+        self.streams = streams
         self.ids = [encode_text(event.event_id) for event in events]
         self.kinds = [kind_of(event.source, event.type, event.schema) for event in events]
         named = zip(self.kinds, self.ids, strict=True)
@@ -128,10 +127,16 @@ class Hashed:
         return zip(*lists, strict=True)
 
 
-def in_parts(events: Sequence[NewEvent]) -> Iterator[Hashed]:
+def streams_of(events: Sequence[NewEvent]) -> list[bytes]:
+    """The 16 bytes of each event's stream."""
+    return [event.stream.bytes for event in events]
+
+
+def in_parts(events: Sequence[NewEvent], streams: Sequence[bytes]) -> Iterator[Hashed]:
     """The events hashed, a part at a time: what is hashed and packed at once is still at hand."""
     size = size_of_parts(len(events))
-    return (Hashed(events[at : at + size]) for at in range(0, len(events), size))
+    parts = (slice(at, at + size) for at in range(0, len(events), size))
+    return (Hashed(events[part], streams[part]) for part in parts)
 
 
 def size_of_parts(events: int) -> int:
@@ -160,16 +165,8 @@ def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) 
                 before = _checked(event, before)
             version, previous = before[0] + 1, before[1]
             own_key, occurred = encode_text(key_id), (moment - EPOCH) // MICROSECOND
-            start = leaf_start(0, FORMAT, stream, version, previous)
-            hashed = (
-                start,
-                kind.source,
-                id_,
-                kind.type,
-                leaf_times(occurred, now),
-                own_key,
-                digest,
-            )
+            start, times = head_of(0, FORMAT, stream, version, previous), times_of(occurred, now)
+            hashed = (start, kind.source, id_, kind.type, times, own_key, digest)
             leaf = sha256(b"".join(hashed)).digest()
             position += 1
             # fmt: off
@@ -182,9 +179,8 @@ def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) 
             packed += fixed, sent_at, kind.row, id_, LONGER, own_key, pack_length(len(body)), body
             last[stream] = version, leaf
             leaves.append(leaf)
-            stored = Stored(_receipt(Receipt, (stream_id, version, position, leaf)))
-            placed[key] = stored, event
-            outcomes.append(stored)
+            placed[key] = len(outcomes)
+            outcomes.append(Stored(_receipt(Receipt, (stream_id, version, position, leaf))))
         yield b"".join((START, *packed, END))
 
 
@@ -193,8 +189,9 @@ def _told(ground: Ground, event: NewEvent, key: bytes, digest: bytes, *, repeate
     if key in ground.known:
         return again(ground.known[key], event, digest, repeated=repeated)
     if key in ground.placed:
-        stored, first = ground.placed[key]
-        return Known(stored.receipt, first.content_mac, digest).against(event.content_mac)
+        first = ground.placed[key]
+        receipt = cast("Stored", ground.outcomes[first]).receipt
+        return Known(receipt, ground.events[first].content_mac, digest).against(event.content_mac)
     return Fenced(event.stream)
 
 
