@@ -25,6 +25,7 @@ from psycopg.conninfo import make_conninfo
 from infra.plumbing.postgres.cluster import OPTIONS
 from infra.plumbing.postgres.facts import APP, OWNER, VAULT
 from infra.plumbing.postgres.grants import grant
+from infra.plumbing.postgres.memory import page_memory
 from infra.plumbing.postgres.migrate import migrate
 from infra.plumbing.postgres.supervisor import EmbeddedPostgres
 from tests.bench.row import NotHere
@@ -116,12 +117,13 @@ class Place:
         libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
         fsync = f"{1e6 * self.fsync_seconds():.0f} us (median)"
         disk = f"{file_system(self.folder)} in {self.folder.parent}"
+        options = ", ".join((*OPTIONS, f"shared_buffers={page_memory()}"))
         load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
         return [
             f"commit    {commit()}",
             f"machine   {_processor()}, {os.cpu_count()} cores, load {load}",
             f"disk      {disk}, 8 kB durable in {fsync}",
-            f"server    PostgreSQL {row[0] if row else '?'} with {', '.join(OPTIONS)}",
+            f"server    PostgreSQL {row[0] if row else '?'} with {options}",
             f"python    {platform.python_version()}, {libraries}",
         ]
 

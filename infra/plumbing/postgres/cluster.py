@@ -21,6 +21,7 @@ import psycopg
 from infra.plumbing.errors import DataFolderDamaged, ServerNotStarted
 from infra.plumbing.postgres.account import PORT, Account, give, server_programs
 from infra.plumbing.postgres.folder import make_lasting
+from infra.plumbing.postgres.memory import page_memory
 from infra.plumbing.postgres.processes import end_orphans
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ OPTIONS: Sequence[str] = (
     "unix_socket_permissions=0700",
     f"port={PORT}",
     "max_connections=100",
-    "shared_buffers=256MB",
     "effective_cache_size=1GB",
     "work_mem=16MB",
     "maintenance_work_mem=128MB",
@@ -226,7 +226,11 @@ def _place(cluster: Cluster, folder: Path) -> str:
 
 def _words(facts: Facts) -> list[str]:
     """Give the server its settings on the command line, where no file can contradict them."""
-    options = [*OPTIONS, f"unix_socket_directories={facts.socket_folder}"]
+    options = [
+        *OPTIONS,
+        f"shared_buffers={page_memory()}",
+        f"unix_socket_directories={facts.socket_folder}",
+    ]
     if sys.platform == "linux":
         options.append("recovery_init_sync_method=syncfs")
     return [part for option in options for part in ("-c", option)]
