@@ -13,10 +13,13 @@ CREATE FUNCTION ledger.take_head(
     OUT fenced bytea, OUT ends bytea, OUT known bytea
 ) LANGUAGE plpgsql AS $$
 BEGIN
+    -- By itself: a clock in the same statement is read before the lock is waited for.
+    PERFORM FROM ledger.head FOR UPDATE;
+
     SELECT head.size, head.frontier,
         (extract(epoch FROM greatest(head.recorded_at, clock_timestamp())) * 1000000)::bigint
     INTO size, frontier, recorded_us
-    FROM ledger.head AS head FOR UPDATE;
+    FROM ledger.head AS head;
 
     SELECT coalesce(max(fence.number), 0) INTO newest_fence FROM vault.fences AS fence;
 

@@ -1,10 +1,10 @@
 -- The digest of a body follows from the body. It is stored when the body goes, as 33 bytes fewer in
--- each row make the log smaller and appends faster (decision 0047). What was stored before stays.
+-- each row make the log smaller and appends faster (decision 0048). What was stored before stays.
 
 ALTER TABLE ledger.events ALTER COLUMN body_digest DROP NOT NULL;
 COMMENT ON COLUMN ledger.events.body_digest IS 'The SHA-256 of a body that was dropped; else it is sha256(body).';
 
--- One event in one round trip, as before, without the digest.
+-- One event in one round trip, as before, without the digest, and by a clock read under the lock.
 CREATE OR REPLACE FUNCTION ledger.append_one(
     of_stream uuid, key uuid, expected bigint, named bytea, key_id_field bytea,
     occurred timestamptz, occurred_us bigint, sent timestamptz, of_source text, of_id text,
@@ -21,8 +21,9 @@ DECLARE
     node bytea;
     rest bigint;
 BEGIN
+    PERFORM FROM ledger.head FOR UPDATE;  -- the clock is read when the lock is held
     SELECT size, frontier, greatest(recorded_at, clock_timestamp()) AS recorded INTO head
-    FROM ledger.head FOR UPDATE;
+    FROM ledger.head;
     IF head.size < written THEN answer := 'went back'; at_position := head.size; RETURN; END IF;
 
     SELECT 'known', stream, version, position, leaf, content_mac,
@@ -51,7 +52,7 @@ BEGIN
 
     at_position := head.size + 1;
     at_leaf := sha256(
-        '\x0001'::bytea || uuid_send(of_stream) || int8send(at_version) || previous || named
+        decode('0001', 'hex') || uuid_send(of_stream) || int8send(at_version) || previous || named
         || int8send(occurred_us)
         || int8send((extract(epoch FROM head.recorded) * 1000000)::bigint)
         || key_id_field || digest
@@ -60,7 +61,7 @@ BEGIN
     edge := head.frontier;
     rest := head.size;
     WHILE rest % 2 = 1 LOOP
-        node := sha256('\x01'::bytea || substr(edge, octet_length(edge) - 31) || node);
+        node := sha256(decode('01', 'hex') || substr(edge, octet_length(edge) - 31) || node);
         edge := substr(edge, 1, octet_length(edge) - 32);
         rest := rest / 2;
     END LOOP;

@@ -174,10 +174,13 @@ class Writer:
             self._refuse_an_older(ground.frontier.size)
             parts = rows_of(ground, hashed, repeated=repeated)
             _write(exchange, ground, parts, ceil(len(events) / size_of_parts(len(events))))
-        except BaseException:
+        except Exception:
             exchange.settle()
             if not connection.closed:
                 connection.rollback()
+            raise
+        except BaseException:  # whoever interrupts waits for nothing: no lock, no frozen server
+            connection.close()
             raise
         memory.size = self.written = ground.frontier.size
         if len(memory.last) <= STREAMS_REMEMBERED:
@@ -223,8 +226,8 @@ def _look(
     if (memory.size, memory.newest_fence) != (head.frontier.size, head.newest_fence):
         memory.last.clear()
         memory.newest_fence = head.newest_fence
-        if everyone := set(streams) - strange:  # what was remembered of them is stale
-            exchange.send(_take(everyone | strange, keys))
+        if remembered := set(streams) - strange:  # and stale by now
+            exchange.send(_take(remembered | strange, keys))
             head = _Head(exchange)
     memory.last.update(head.ends)
     ground = Ground(events, head.frontier, head.recorded_at, memory.last, head.fenced, head.known)
@@ -258,7 +261,7 @@ def _moved(ground: Ground) -> bytes:
     """The end of an append whose tree has grown."""
     edge = ground.frontier
     moved = (edge.size, edge.packed().hex().encode(), ground.recorded_at)
-    return b"SELECT ledger.move_head(%d, '\\x%b', %d); COMMIT" % moved
+    return b"SELECT ledger.move_head(%d, decode('%b', 'hex'), %d); COMMIT" % moved
 
 
 def _one_event(event: NewEvent, hashed: Hashed) -> tuple[Any, ...]:

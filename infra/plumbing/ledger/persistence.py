@@ -35,6 +35,12 @@ _SESSION = (
     b"SET enable_seqscan = off",
     b"SET synchronous_commit = on",
     b"SET bytea_output = 'hex'",
+    b"SET client_encoding = 'UTF8'",  # rows are packed here, whatever a role or a variable says
+    # The server is to notice a host that is gone, which may hold the head lock in a COPY.
+    b"SET tcp_keepalives_idle = 30",
+    b"SET tcp_keepalives_interval = 10",
+    b"SET tcp_keepalives_count = 3",
+    b"SET tcp_user_timeout = 15000",
 )
 
 

@@ -49,6 +49,8 @@ POLL_SECONDS = 1.0
 ATTEMPTS = 10
 PATIENCE_SECONDS = 10.0
 """No attempt begins later than this after the first, however many are left."""
+STOPPED_SECONDS = 30.0
+"""A COPY that still waits for rows so long after it began was given up by whoever sent it."""
 _SQL = Queries.beside("infra.plumbing.ledger", "recorder.sql")
 
 
@@ -105,12 +107,21 @@ class LedgerRecorder(PostgresApplicationRecorder):
                     return self._writer.append(connection, events, repeated=unanswered)
             except (OperationalError, InterfaceError) as error:
                 if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                    self._end_stopped()
                     raise _busy(
                         "The ledger's head lock was not free in time.", unanswered=unanswered
                     ) from error
                 unanswered = unanswered or begun
                 last = error
         raise _busy("The ledger could not be reached.", unanswered=unanswered) from last
+
+    def _end_stopped(self) -> None:
+        """End writers of ours that may hold the lock and have sent nothing for long.
+
+        A program that was stopped, or whose host is gone, in the middle of a COPY: none of the
+        server's time-outs counts there. Whoever comes next gets the lock.
+        """
+        self.rows(_SQL["end_stopped"], (STOPPED_SECONDS,))
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any

@@ -29,3 +29,10 @@ ORDER BY position LIMIT %(limit)s
 
 -- name: listen
 LISTEN rapport_ledger
+
+-- name: end_stopped
+-- Writers under our own name, in this database, who hold others up in a COPY that waits for rows.
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+    AND state = 'active' AND wait_event = 'ClientRead' AND starts_with(query, 'COPY ledger.events ')
+    AND query_start < clock_timestamp() - %b * interval '1 second'

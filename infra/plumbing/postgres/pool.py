@@ -55,7 +55,7 @@ def session_conninfo(conninfo: str, name: str) -> str:
     """Add what every session of ours has: name, UTC, lasting commits, limits on waiting."""
     given = str(conninfo_to_dict(conninfo).get("options") or "")
     ours = (
-        "-c TimeZone=UTC -c synchronous_commit=on "
+        "-c TimeZone=UTC -c synchronous_commit=on -c client_encoding=UTF8 "
         f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION}"
     )
     return make_conninfo(

@@ -197,17 +197,19 @@ def test_a_fenced_customer_takes_no_more_events(
     assert ledger.size() == 2
 
 
+@pytest.mark.parametrize("size", [1, 2, FEW + 1, 1_000])
 def test_a_commit_whose_reply_is_lost_is_found_stored_and_not_written_twice(
-    wired_conninfo: str, wire: Wire, conninfo: str, make_event: MakeEvent
+    wired_conninfo: str, wire: Wire, conninfo: str, make_event: MakeEvent, size: int
 ) -> None:
     with Ledger.open(wired_conninfo) as ledger:
-        ledger.append([make_event("warm")])
+        ledger.append([make_event("warm"), make_event("warmer")])
         wire.lose_next_commit.set()
-        [outcome] = ledger.append([make_event("lost")])
+        outcomes = ledger.append([make_event(f"lost {number}") for number in range(size)])
         assert wire.lost.is_set()
-        assert isinstance(outcome, Stored)
-        assert outcome.receipt.position == 2
-    assert check_ledger(conninfo) == 2
+        assert {type(outcome) for outcome in outcomes} == {Stored}
+        positions = [receipt_of(outcome).position for outcome in outcomes]
+        assert positions == list(range(3, size + 3))
+    assert check_ledger(conninfo) == size + 2
 
 
 def test_the_library_application_is_told_stored_when_the_commits_reply_is_lost(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -17,10 +19,14 @@ from infra.plumbing.errors import (
     MigrationMisnamed,
     MigrationOutOfOrder,
 )
+from infra.plumbing.ledger.answers import Duplicate, NewEvent, Stored
+from infra.plumbing.ledger.append import Writer
 from infra.plumbing.postgres.migrate import FOLDER, migrate, migrations
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def put(folder: Path, **files: str) -> Path:
@@ -173,3 +179,33 @@ def test_what_a_release_before_withheld_keeps_its_key_as_its_own(
     with psycopg.connect(empty_conninfo) as conn:
         rows = conn.execute("SELECT event_id, own = ARRAY[stream], own = '{}' FROM ops.quarantine")
         assert sorted(rows) == [("early", False, True), ("withheld", True, False)]
+
+
+def test_events_that_a_release_before_stored_with_their_digests_are_known_and_dropped_as_others(
+    empty_conninfo: str, tmp_path: Path
+) -> None:
+    for each in migrations():
+        if each.number < 20:
+            (tmp_path / each.name).write_bytes(each.text)
+    migrate(empty_conninfo, tmp_path)
+    old, new = (
+        NewEvent(uuid4(), "shop", name, "note.taken", "1-0-0", LONG_AGO, b"{}", bytes(32))
+        for name in ("old", "new")
+    )
+    with psycopg.connect(empty_conninfo, autocommit=True) as conn:
+        [first] = Writer().append(conn, [old])
+        stored = "SELECT body_digest FROM ledger.events ORDER BY position"
+        assert conn.execute(stored).fetchall() == [(sha256(b"{}").digest(),)]
+        migrate(empty_conninfo)
+
+        writer = Writer()
+        assert isinstance(first, Stored)
+        again, _ = writer.append(conn, [old, new])
+        assert again == Duplicate(first.receipt)
+        assert writer.append(conn, [old], repeated=True) == [first]
+        assert conn.execute(stored).fetchall() == [(sha256(b"{}").digest(),), (None,)]
+
+        drop = "SELECT ledger.drop_bodies('{note.taken}', '{1-0-0}', '{now}', 0, 9, 'why')"
+        assert conn.execute(drop).fetchone() == (2,)
+        assert conn.execute(stored).fetchall() == [(sha256(b"{}").digest(),)] * 2
+        assert writer.append(conn, [old], repeated=True) == [first]
