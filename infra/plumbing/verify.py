@@ -225,6 +225,8 @@ def read_record(where: str, told: list[str], own: int, kept: Told) -> tuple[list
 
 def read_chain(text: bytes, own: Told, keys: Keys, manifest: bytes) -> list[Told]:
     """The earlier checkpoints of this log, notes of five lines each, the shortest log first."""
+    if len(text) > 1_000_000:
+        raise Bad("checkpoints", "it has more than 1000000 bytes")
     parts = re.findall(rb"(?:.*\n){5}|(?s:.+)", text)  # what is left over is no note
     told = [open_note(part, CHECKPOINT, keys, "checkpoints") for part in parts]
     sizes = [*(int(size) if log == own[0] else own[1] for log, size, _ in told), own[1]]
