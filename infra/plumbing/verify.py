@@ -132,9 +132,8 @@ class Log:
         self.size = self.bodies = self.good = 0
         self.peaks: list[tuple[int, bytes]] = []
         self.streams: dict[bytes, tuple[int, bytes]] = {}
-        self.recorded_at, self.digest = -(1 << 63), sha256()
+        self.wrong, self.recorded_at, self.digest = ("", 0, b""), -(1 << 63), sha256()
         self.told = {told[1]: [c for c in claims if c[1] == told[1]] for told in claims}
-        self.wrong = ("", 0, b"")
 
     def compare(self) -> None:
         """Compare what was told of this size; a record is false if what was signed later holds."""
