@@ -132,9 +132,8 @@ class Log:
         self.size = self.bodies = self.good = 0
         self.peaks: list[tuple[int, bytes]] = []
         self.streams: dict[bytes, tuple[int, bytes]] = {}
-        self.recorded_at, self.digest = -(1 << 63), sha256()
+        self.wrong, self.recorded_at, self.digest = ("", 0, b""), -(1 << 63), sha256()
         self.told = {told[1]: [c for c in claims if c[1] == told[1]] for told in claims}
-        self.wrong = ("", 0, b"")
 
     def compare(self) -> None:
         """Compare what was told of this size; a record is false if what was signed later holds."""
@@ -225,6 +224,8 @@ def read_record(where: str, told: list[str], own: int, kept: Told) -> tuple[list
 
 def read_chain(text: bytes, own: Told, keys: Keys, manifest: bytes) -> list[Told]:
     """The earlier checkpoints of this log, notes of five lines each, the shortest log first."""
+    if len(text) > 1_000_000:
+        raise Bad("checkpoints", "it has more than 1000000 bytes")
     parts = re.findall(rb"(?:.*\n){5}|(?s:.+)", text)  # what is left over is no note
     told = [open_note(part, CHECKPOINT, keys, "checkpoints") for part in parts]
     sizes = [*(int(size) if log == own[0] else own[1] for log, size, _ in told), own[1]]

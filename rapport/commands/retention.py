@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from events.retention import Cutoff
     from infra.plumbing.ledger.retention import Progress
 
+MOST_NAMED = 20
+"""So many positions are named in words; all of them with --json."""
 MOST_WHO_CHARS, MOST_REASON_CHARS = 128, 500
 RETENTION = typer.Typer(
     help="Drop the bodies of events past their retention class.", no_args_is_help=True
@@ -67,6 +69,8 @@ def apply(
             with Ledger.open(conninfo, connections=1) as ledger:
                 record_orders(connection, ledger, past, system_clock())
         _tell(found, past, as_json=as_json)
+    if found.refused:
+        raise typer.Exit(1)
 
 
 @contextmanager
@@ -132,7 +136,9 @@ def _tell(progress: Progress, past: Sequence[Cutoff], *, as_json: bool) -> None:
         for kind, count in sorted(progress.events.items())
     ]
     if as_json:
-        typer.echo(orjson.dumps({"dropped": progress.dropped, "items": items}))
+        typer.echo(
+            orjson.dumps({"dropped": progress.dropped, "refused": progress.refused, "items": items})
+        )
         return
     for item in items:
         typer.echo("{class:<13} {type:<26} {events:>9} events {bytes:>12} bytes".format(**item))
@@ -145,3 +151,17 @@ def _tell(progress: Progress, past: Sequence[Cutoff], *, as_json: bool) -> None:
         )
     else:
         typer.echo(f"{total} bodies are past their retention. Nothing was changed.")
+    if progress.refused:
+        _tell_refused(progress.refused)
+
+
+def _tell_refused(positions: Sequence[int]) -> None:
+    """On standard error: what is wrong, where, and the cure."""
+    named = ", ".join(map(str, positions[:MOST_NAMED]))
+    more = f" and {len(positions) - MOST_NAMED} more" if len(positions) > MOST_NAMED else ""
+    typer.echo(
+        f"Not dropped, as the event no longer fits its leaf: {len(positions)} (position "
+        f"{named}{more}). It was changed after it was recorded. Find out how, put back what a "
+        "backup holds, and run this again.",
+        err=True,
+    )

@@ -42,8 +42,6 @@ def read_chain(text: bytes, own: Checkpoint, keys: Sequence[VerifierKey]) -> lis
     Raises:
         ChainFalse: one is malformed, not signed, of another log, or out of order.
     """
-    if len(text) > MOST_BYTES:
-        raise ChainFalse(f"it has more than {MOST_BYTES} bytes")
     try:
         found = [
             open_checkpoint(note, keys) if keys else read_checkpoint(note)

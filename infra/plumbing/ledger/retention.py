@@ -2,8 +2,9 @@
 
 The work is done by the database's own procedure `ledger.drop_bodies`, which only the database's
 owner may call and which writes a row for each customer into `ledger.removals` first. Header, digest
-and leaf stay, so every proof still verifies. Each part is a transaction: a run that was broken off
-is simply done again.
+and leaf stay, so every proof still verifies. A body that does not fit its leaf is not dropped: the
+digest it left behind would stand in the true one's place for good. Each part is a transaction: a
+run that was broken off is simply done again.
 
 Each order is an event of the log too (`retention.applied`), appended when its parts are done: who
 may drop may not append. If that does not come to pass, the next run makes up for it, from
@@ -20,7 +21,10 @@ from psycopg.rows import tuple_row
 
 from events.facts import PLATFORM
 from events.times import format_time
+from infra.plumbing.ledger.format import NO_LEAF, FormatError, leaf_hash
 from infra.plumbing.ledger.platform import platform_event
+from infra.plumbing.ledger.recount import digest_of, header_of
+from infra.plumbing.ledger.scan import CHUNK, Entry, load_plainly
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
@@ -41,13 +45,17 @@ _SQL = Queries.beside("infra.plumbing.ledger", "retention.sql")
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is: `looked` of `size` positions, what was past its time, by event type."""
+    """How far a run is: `looked` of `size` positions, what was past its time, by event type.
+
+    `refused` are the positions past their time whose body does not fit its leaf: they stay.
+    """
 
     size: int
     looked: int = 0
     events: Counter[str] = field(default_factory=Counter[str])
     bytes: Counter[str] = field(default_factory=Counter[str])
     dropped: int = 0
+    refused: list[int] = field(default_factory=list[int])
 
 
 def sweep(
@@ -60,9 +68,9 @@ def sweep(
 ) -> Generator[Progress]:
     """Go through the log once and yield the same progress after each part.
 
-    `drop`: empty the bodies found; else only count them. `connection` (autocommit) must be the
-    owner's to drop; to count, whoever may read the ledger. `order` is kept with what is
-    taken. What is recorded meanwhile is left for the next run.
+    `drop`: empty the bodies found that fit their leaf; else only count and check them.
+    `connection` (autocommit) must be the owner's to drop; to count, whoever may read the ledger.
+    `order` is kept with what is taken. What is recorded meanwhile is left for the next run.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: this user may not drop; nothing was changed.
@@ -82,11 +90,38 @@ def sweep(
                 for kind, count, octets in cursor.execute(_SQL["due"], {**past, **window}):
                     progress.events[kind] += count
                     progress.bytes[kind] += octets
-                if drop:
-                    [(dropped,)] = cursor.execute(_SQL["drop"], {**past, **window})
+                refused = _unfit(connection, {**past, **window})
+                for span in _between(refused, **window) if drop else ():
+                    [(dropped,)] = cursor.execute(_SQL["drop"], {**past, **span})
                     progress.dropped += dropped
+            progress.refused += refused
             progress.looked = window["up_to"]
             yield progress
+
+
+def _unfit(connection: Connection[Any], part: dict[str, Any]) -> list[int]:
+    """The positions in this part of the log whose body is past its time and not what was hashed."""
+    with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        load_plainly(cursor)
+        rows = cursor.stream(_SQL["bodies"], part, size=CHUNK)
+        return [row[0] for *row, before in rows if not _fits(Entry._make(row), before or NO_LEAF)]
+
+
+def _fits(entry: Entry, previous_leaf: bytes) -> bool:
+    try:
+        return leaf_hash(header_of(entry, previous_leaf), digest_of(entry)) == entry.leaf
+    except FormatError:  # a text that no header can hold
+        return False
+
+
+def _between(refused: Sequence[int], above: int, up_to: int) -> Generator[dict[str, int]]:
+    """The parts of a part that leave out the positions `refused`, which ascend."""
+    for position in refused:
+        if above < position - 1:
+            yield {"above": above, "up_to": position - 1}
+        above = position
+    if above < up_to:
+        yield {"above": above, "up_to": up_to}
 
 
 def record_orders(

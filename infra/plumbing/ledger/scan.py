@@ -57,9 +57,7 @@ def scan(connection: Connection[Any], after: int = 0, up_to: int | None = None) 
     """
     window = {"after": after, "up_to": up_to}
     with connection.cursor(binary=True, row_factory=_entries) as cursor:
-        # As they come, whole numbers and 16 bytes; dates and UUIDs would be made for nothing.
-        cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
-        cursor.adapters.register_loader("uuid", ByteaBinaryLoader)
+        load_plainly(cursor)
         rows = cast("Generator[Entry]", cursor.stream(_SQL["entries"], window, size=CHUNK))
         with closing(rows):
             for entry in rows:
@@ -67,6 +65,12 @@ def scan(connection: Connection[Any], after: int = 0, up_to: int | None = None) 
                 if entry.position != after:
                     raise LedgerGap(after - 1, entry.position)
                 yield entry
+
+
+def load_plainly(cursor: Cursor[Any]) -> None:
+    """Times and UUIDs as they come, whole numbers and 16 bytes; more would be made for nothing."""
+    cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
+    cursor.adapters.register_loader("uuid", ByteaBinaryLoader)
 
 
 def _entries(_cursor: Cursor[Any]) -> RowMaker[Entry]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from infra.plumbing.ledger.blocks import checked_blocks
-from infra.plumbing.ledger.chain import ChainFalse, read_chain
+from infra.plumbing.ledger.chain import MOST_BYTES, ChainFalse, read_chain
 from infra.plumbing.ledger.checkpoint import open_checkpoint, read_checkpoint
 from infra.plumbing.ledger.entries import (
     CHAIN,
@@ -288,6 +288,8 @@ def _earlier(
     chain: bytes, told: bytes, own: Checkpoint, keys: Sequence[VerifierKey]
 ) -> list[Checkpoint]:
     """The earlier checkpoints in the file that the manifest `told` of."""
+    if len(chain) > MOST_BYTES:  # cut when it was read: its hash would say nothing
+        raise NotTheLog(CHAIN, f"it has more than {MOST_BYTES} bytes")
     if sha256(chain).hexdigest().encode() not in told:
         raise NotTheLog(CHAIN, "it is not the file that manifest.json names")
     try:

@@ -7,22 +7,28 @@ anew, makes the tree anew and signs it. Both verifiers judge each export and mus
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 
 from infra.plumbing.ledger.chain import MOST_BYTES
+from infra.plumbing.ledger.checkpoint import Checkpoint, sign_checkpoint
+from infra.plumbing.ledger.format import Frontier
 from infra.plumbing.ledger.note import sign_note
 from tests.infra.ledger.forge import (
     KEY,
+    ORIGIN,
     SEED,
     THIEVES_SEED,
     Item,
     checkpoint_of,
     history,
+    packaged,
     record_of,
     relinked,
+    standing_alone,
     verdict,
     verdict_in_words,
     write_export,
@@ -121,7 +127,6 @@ def test_each_of_them_must_be_signed(tmp_path: Path, key: Path) -> None:
         [sign_note(CHAIN[0].decode().partition("\n\n")[0] + "\nmore\n", SEED, ["x"]).encode()],
         [record_of(HONEST, HONEST[:5], HONEST[:6])],
         [b"\n\n\n\n\n"],
-        [CHAIN[0] * (MOST_BYTES // len(CHAIN[0]) + 1)],
     ],
 )
 def test_what_is_no_chain_of_earlier_checkpoints_is_named(
@@ -130,6 +135,24 @@ def test_what_is_no_chain_of_earlier_checkpoints_is_named(
     folder = write_export(tmp_path / "x", HONEST, chain=chain)
     assert verdict(folder) == NAME
     assert verdict(folder, key=key) == NAME
+
+
+def test_more_bytes_than_a_chain_may_have_are_refused_by_both_verifiers_for_that_reason(
+    tmp_path: Path,
+) -> None:
+    items = history(4_300)
+    tree, chain = Frontier(), list[bytes]()
+    for size, item in enumerate(items[:-1], 1):
+        tree.push(item.leaf)
+        chain.append(sign_checkpoint(Checkpoint(ORIGIN, size, tree.root()), SEED).encode())
+    fits = [*accumulate(map(len, chain))]
+    most = sum(total <= MOST_BYTES for total in fits)
+    assert 0 < most < len(chain)
+    folder = write_export(tmp_path / "x", items, chain=chain[:most])
+    assert verdict(folder) == "PASS"
+    folder = write_export(tmp_path / "y", items, chain=chain[: most + 1])
+    why = (NAME, "it has more than 1000000 bytes")
+    assert packaged(folder, None, None) == standing_alone(folder, None, None) == why
 
 
 def test_the_manifest_names_the_file(tmp_path: Path) -> None:

@@ -157,6 +157,44 @@ def test_a_run_broken_off_between_parts_is_done_again(owner: psycopg.Connection[
 
 
 @pytest.mark.usefixtures("told")
+@pytest.mark.parametrize("part", [2, 3, 10_000])
+def test_a_body_that_does_not_fit_its_leaf_is_not_dropped_and_the_others_are(
+    owner: psycopg.Connection[Any], intruder: psycopg.Connection[Any], part: int
+) -> None:
+    change = "UPDATE ledger.events SET body = %s WHERE position = %s RETURNING body"
+    true = intruder.execute("SELECT body FROM ledger.events WHERE position = 4").fetchone()
+    assert true is not None
+    intruder.execute(change, (b'{"data":{"text":"never said"}}', 4))
+    *_, counted = sweep(owner, PAST, drop=False, part=part)
+    assert (counted.refused, counted.dropped) == ([4], 0)
+    *_, last = sweep(owner, PAST, drop=True, part=part)
+    assert (last.refused, last.dropped) == ([4], 3)
+    assert bodies(owner) == [False, True, True, True, False, True, False]
+    intruder.execute(change, (*true, 4))
+    *_, last = sweep(owner, PAST, drop=True, part=part)
+    assert (last.refused, last.dropped) == ([], 1)
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "occurred_at = '2019-01-01'",
+        "event_id = 'other'",
+        "leaf = sha256(leaf)",
+        "source = repeat('x', 70000)",
+        "body_digest = sha256('other'), body = 'other'",
+    ],
+)
+def test_an_event_changed_in_any_other_column_keeps_its_body(
+    owner: psycopg.Connection[Any], intruder: psycopg.Connection[Any], change: str
+) -> None:
+    intruder.execute(f"UPDATE ledger.events SET {change} WHERE position = 7".encode())
+    *_, last = sweep(owner, PAST, drop=True)
+    assert (last.refused, last.dropped) == ([7], 3)
+
+
+@pytest.mark.usefixtures("told")
 def test_an_application_may_count_and_not_drop(
     owner: psycopg.Connection[Any], conninfo: str
 ) -> None:
