@@ -74,6 +74,9 @@ def test_a_damaged_last_line_is_refused_and_nobody_cuts_it_off(file: LineFile) -
 
 
 def test_lines_that_many_add_at_once_all_stand(file: LineFile) -> None:
+    def add(n: int) -> None:
+        LineFile(file.path).add([{"n": n}])
+
     with ThreadPoolExecutor(8) as adding:
-        list(adding.map(lambda n: LineFile(file.path).add([{"n": n}]), range(100)))
+        list(adding.map(add, range(100)))
     assert sorted(numbers(file)) == list(range(100))
