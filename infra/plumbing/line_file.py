@@ -1,12 +1,13 @@
 """A file of JSON lines outside the database, by which a database restored from a backup is told.
 
 A line is on the disk when `add` returns, so it is written before the database says the same. Lines
-are only added. One that a power cut tore off is passed over: what it tells was never said to be
-done.
+are only added. A last one that a power cut tore off, or left as zero bytes, is passed over: what it
+tells was never said to be done. The next `add` cuts it off, so a torn line elsewhere is damage.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,6 +19,7 @@ from infra.plumbing.postgres.folder import make_lasting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+    from typing import BinaryIO
 
 _MODE: Final = 0o600
 _LINE_END: Final = b"\n"
@@ -48,12 +50,12 @@ class LineFile:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _MODE)
             with os.fdopen(handle, "rb+") as file:
-                end = file.seek(0, os.SEEK_END)
-                torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != _LINE_END
-                file.write(_LINE_END * torn + added)
+                fcntl.flock(handle, fcntl.LOCK_EX)  # an unended line is nobody's who still writes
+                new = file.seek(0, os.SEEK_END) == 0
+                file.write(_mended(file) + added)
                 file.flush()
                 os.fsync(file.fileno())
-            if not end:
+            if new:
                 make_lasting(self.path.parent)
         except OSError as error:
             raise self._unusable("written", error) from error
@@ -68,22 +70,21 @@ class LineFile:
             LinesUnusable: this user may not read the file.
         """
         found: list[Read] = []
-        for number, line in enumerate(self._lines(), start=1):
+        whole, _ = _parted(self._content())
+        for number, line in enumerate(whole.split(_LINE_END), start=1):
             if not line:
                 continue
             try:
                 found.append(understand(orjson.loads(line)))
             except (ValueError, KeyError, TypeError):
-                torn = line.startswith(b"{") and not line.endswith(b"}")
-                if not torn:
-                    raise damaged(number) from None
+                raise damaged(number) from None
         return found
 
-    def _lines(self) -> list[bytes]:
+    def _content(self) -> bytes:
         try:
-            return self.path.read_bytes().split(_LINE_END)
+            return self.path.read_bytes()
         except FileNotFoundError:
-            return []
+            return b""
         except OSError as error:
             raise self._unusable("read", error) from error
 
@@ -92,3 +93,24 @@ class LineFile:
             f"{self.path} cannot be {how}: {error.strerror}. Give the program's user the file and "
             "its folder, and see that the disk has room."
         )
+
+
+def _parted(content: bytes) -> tuple[bytes, bytes]:
+    """What was written whole, and the rest that a power cut left of what was being added."""
+    written = content.rstrip(b"\0")
+    last = written[written.rfind(_LINE_END) + 1 :]
+    torn = last.startswith(b"{") and not last.endswith(b"}")
+    end = len(written) - len(last) * torn
+    return content[:end], content[end:]
+
+
+def _mended(file: BinaryIO) -> bytes:
+    """Cut off what a power cut left, and answer what must stand before the next line."""
+    end = file.seek(0, os.SEEK_END)
+    if not end or os.pread(file.fileno(), 1, end - 1) == _LINE_END:
+        return b""
+    file.seek(0)
+    whole, rest = _parted(file.read())
+    if rest:
+        file.truncate(len(whole))
+    return b"" if not whole or whole.endswith(_LINE_END) else _LINE_END

@@ -89,14 +89,15 @@ class Quarantine:
         """Keep events; False for one whose people were erased, released or suppressed meanwhile.
 
         The list and the keys are held until the rows are there: an erasure and a release find
-        either the rows or nobody they could be about.
+        either the rows or nobody they could be about. A row that was there leaves no further key.
         """
         with self._pool.connection() as connection:
             may = self._may_be_kept(connection, found)
             kept = [each for each, good in zip(found, may, strict=True) if good]
             with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-                new = {stream for (stream,) in cursor.execute(_SQL["set_aside"], _columns(kept))}
-            own = [person for each in kept if each.event.stream in new for person in each.own]
+                rows = cursor.execute(_SQL["set_aside"], _columns(kept))
+                new = {stream for (own,) in rows for stream in own}
+            own = [each for aside in kept for each in aside.own if each.stream in new]
             self._vault.keep(connection, own)
         return may
 

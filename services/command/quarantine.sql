@@ -1,5 +1,5 @@
 -- name: set_aside
--- Several values in one column come as words in hexadecimal.
+-- Several values in one column come as words in hexadecimal. Answers whose keys the new rows need.
 INSERT INTO ops.quarantine (
     source, event_id, type, schema, stream, key_id, occurred_at, content_mac, body, person, reason,
     own, names, others
@@ -18,7 +18,7 @@ FROM unnest(
     own, names, others
 )
 ON CONFLICT (source, event_id, content_mac) DO NOTHING
-RETURNING stream
+RETURNING own
 
 -- name: list
 SELECT id, reason, source, event_id, type, occurred_at, received_at FROM ops.quarantine

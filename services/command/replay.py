@@ -14,6 +14,7 @@ import structlog
 from psycopg.rows import class_row, tuple_row
 
 from events.errors import FieldError
+from infra.plumbing.away import AWAY
 from infra.plumbing.ledger.answers import Conflict, Duplicate, Stored
 from infra.plumbing.queries import Queries
 from infra.plumbing.vault import erasure
@@ -92,12 +93,21 @@ class Again:
         self._vault = vault
         self._catalog = catalog
 
-    def tried(self, stream: UUID, body: bytes) -> Tried:
-        """Record it, if the rules allow it now.
+    def tried(self, number: int, stream: UUID, body: bytes) -> Tried:
+        """Record the event of this number, if the rules allow it now.
 
         Raises:
             One of AWAY: not now; the same again tells.
         """
+        try:
+            return self._sent(stream, body)
+        except AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - one event's fault must not stop the others
+            _LOG.error("quarantine_replay_failed", number=number, error=type(error).__name__)
+            return Tried(reason=FAULT, errors=(FAULT_ERROR,))
+
+    def _sent(self, stream: UUID, body: bytes) -> Tried:
         keys = self._vault.keys(sealed["key"] for _, sealed in sealed_values(body))
         try:
             event = as_received(body, stream, keys)
@@ -211,18 +221,9 @@ class Replay:
             reason = TIME_AHEAD if person is None else event.reason
             tried = Tried(reason=reason, errors=(AHEAD_ERROR,))
         else:
-            tried = self._tried(event, stream, bytes(body))
+            tried = self._again.tried(event.id, stream, bytes(body))
         there = self._settled(event, person, tried)
         return (event, tried) if there else None
-
-    def _tried(self, event: Waiting, stream: UUID, body: bytes) -> Tried:
-        try:
-            return self._again.tried(stream, body)
-        except self._not_now:
-            raise
-        except Exception as error:  # noqa: BLE001 - one event's fault must not stop the others
-            _LOG.error("quarantine_replay_failed", number=event.id, error=type(error).__name__)
-            return Tried(reason=FAULT, errors=(FAULT_ERROR,))
 
     def _settled(self, event: Waiting, person: UUID | None, tried: Tried) -> bool:
         """Remove what is recorded, or note why it stays; False if it is there no more."""

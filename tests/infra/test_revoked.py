@@ -6,6 +6,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from events.times import parse_time
 from infra.plumbing import revoked as revoked_module
@@ -118,11 +119,12 @@ def test_a_serving_program_takes_over_what_is_revoked_with_another_data_folder(
     (tmp_path / "a").write_bytes(b"in the way")
     key = made(vault_pool)
     working = Thread(target=here.run, args=(vault_pool, stop))
-    working.start()
+    with vault_pool.connection() as connection:
+        assert elsewhere.revoke(connection, key.id)
     try:
-        with vault_pool.connection() as connection:
-            assert elsewhere.revoke(connection, key.id)
-        stop.wait(0.2)
+        with structlog.testing.capture_logs() as logged:
+            working.start()
+            wait_until(lambda: "revoked_keys_wait" in [line["event"] for line in logged])
         (tmp_path / "a").unlink()
         wait_until(here.path.exists)
         restore(vault_pool)

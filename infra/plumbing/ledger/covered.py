@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 import structlog
 
+from infra.plumbing.away import AWAY
 from infra.plumbing.ledger.signing import EVERY_SECONDS, SQL
 
 if TYPE_CHECKING:
@@ -89,14 +89,14 @@ class CheckpointWatch:
         while not stop.wait(LOOK_SECONDS):
             try:
                 self.look()
-            except (psycopg.OperationalError, psycopg.InterfaceError):
+            except AWAY:
                 continue
 
     def look(self) -> Covered:
         """Look once, and log what changed.
 
         Raises:
-            psycopg.OperationalError, psycopg.InterfaceError: the database does not answer.
+            One of AWAY: the database does not answer.
         """
         with self._pool.connection() as connection:
             [row] = connection.execute(SQL["covered"]).fetchall()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 _SEALED = ["key", "sealed"]
+_KEY_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/[1-9][0-9]*")
+"""`<stream>/<number>`. What a sender calls `key` and `sealed` is theirs, unless it reads so."""
 
 
 def sealed_values(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
@@ -83,4 +86,7 @@ def _open(sealed: dict[str, str], pointer: str, place: Place, keys: Mapping[str,
 
 
 def _is_sealed(members: Mapping[str, object]) -> bool:
-    return sorted(members) == _SEALED and all(isinstance(each, str) for each in members.values())
+    if sorted(members) != _SEALED:
+        return False
+    key_id, sealed = members["key"], members["sealed"]
+    return isinstance(key_id, str) and isinstance(sealed, str) and bool(_KEY_ID.fullmatch(key_id))

@@ -258,7 +258,7 @@ def _bring_back(work: Work) -> Mapping[str, int]:
         if row is None:
             break
         after, stream, body = row
-        tried[after] = again.tried(stream, body)
+        tried[after] = again.tried(after, stream, body)
     recorded = [number for number, each in tried.items() if each.position is not None]
     left = erasure.settle(work.connection, person, recorded)
     for number, each in tried.items():

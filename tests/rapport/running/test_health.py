@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from threading import Event
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from threading import Event, Thread
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import httpx2
@@ -23,7 +24,7 @@ from infra.plumbing.ledger.answers import NewEvent
 from infra.plumbing.ledger.covered import OVERDUE_SECONDS, CheckpointWatch, Covered
 from infra.plumbing.ledger.kept import LogRolledBack, SignerKeyMissing, write_refusal
 from infra.plumbing.postgres.database import Database
-from infra.plumbing.postgres.pool import address
+from infra.plumbing.postgres.pool import address, make_pool
 from rapport.running.house import open_house
 from rapport.running.serve import build_app, command_service, in_background, loops
 from rapport.running.signer import Work
@@ -32,6 +33,7 @@ from tests.services.notifier.house import wait_until
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from infra.plumbing.postgres.pool import Pool
     from infra.plumbing.postgres.supervisor import EmbeddedPostgres
     from infra.plumbing.settings import Settings
     from rapport.running.house import House
@@ -255,3 +257,36 @@ def test_what_serves_http_watches_the_checkpoints_as_long_as_it_runs(
         watching = [loop for loop in loops(house, command) if loop[0] == "checkpoints"]
         with in_background(watching):
             wait_until(lambda: any(line["event"] == "checkpoints_overdue" for line in logged))
+
+
+def test_the_watch_outlives_a_session_that_the_server_ended_while_the_program_stood_still(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a laptop that slept between the query and the commit."""
+    monkeypatch.setattr(covered, "LOOK_SECONDS", 0.02)
+    stop, ended = Event(), list[str]()
+    with make_pool(conninfo, name="watch") as pool:
+
+        class Standing:
+            """The pool, for a program that stands still in every transaction."""
+
+            @contextmanager
+            def connection(self) -> Generator[psycopg.Connection[Any]]:
+                try:
+                    with pool.connection() as connection:
+                        connection.execute("SET idle_in_transaction_session_timeout = '50ms'")
+                        yield connection
+                        sleep(0.3)
+                except psycopg.Error as error:
+                    ended.append(type(error).__name__)
+                    raise
+
+        watch = Thread(target=CheckpointWatch(cast("Pool", Standing())).run, args=(stop,))
+        watch.start()
+        try:
+            wait_until(lambda: len(ended) > 1 or not watch.is_alive())
+            assert watch.is_alive()
+            assert ended[0] == "IdleInTransactionSessionTimeout"
+        finally:
+            stop.set()
+            watch.join(30)

@@ -270,3 +270,21 @@ def test_an_export_holds_what_waits_under_the_persons_names_and_no_other_persons
     [of_bob] = waiting_of(office, BOB)
     assert of_bob["id"] == "r-1"
     assert set(of_bob["data"]["referred"]) == {"key", "sealed"}
+
+
+def test_an_event_that_is_sent_again_beside_a_new_one_leaves_no_key_that_no_row_needs(
+    office: Office, owner_conninfo: str
+) -> None:
+    """Both are of one customer, and each names a stranger."""
+    office.house.post(complaint(id="b-0", subject=BOB))
+    early(office, naming_ada("r-0"))
+
+    for number in range(1, 4):
+        early(office, naming_ada("r-0"), naming_ada(f"r-{number}"), naming_ada(f"r-{number}"))
+        own = office.house.rows(b"SELECT unnest(own) FROM ops.quarantine")
+        assert len(own) == 1 + number
+        assert office.count("vault.keys") == 1 + len(own), "Bob's, and one for each row"
+
+    for ref in (ADA, BOB):
+        office.done("erase", ref)
+    assert nothing_is_left(office, owner_conninfo)
