@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from events.identifiers import Identifier
     from infra.plumbing.clock import Clock
+    from infra.plumbing.ledger.answers import Outcome
     from infra.plumbing.ledger.ledger import Ledger
     from infra.plumbing.postgres.pool import Pool
     from infra.plumbing.vault.master import Master
@@ -120,7 +121,9 @@ class Recorder:
         """
         known = self._ledger.known([_key(event) for event in events.values()])
         return {
-            index: known[_key(event)].against(self._mac(event))
+            index: known[_key(event)].against(
+                self._mac(event), (event.envelope.type, event.envelope.time)
+            )
             for index, event in events.items()
             if _key(event) in known
         }
@@ -191,10 +194,31 @@ class Recorder:
         if not events:
             return {}
         outcomes = self._ledger.append(list(events.values()))
+        outcomes = self._told_apart(list(events.values()), outcomes)
         return {
             index: _fenced(event) if isinstance(outcome, Fenced) else outcome
             for (index, event), outcome in zip(events.items(), outcomes, strict=True)
         }
+
+    def _told_apart(
+        self, events: Sequence[NewEvent], outcomes: Sequence[Outcome]
+    ) -> Sequence[Outcome]:
+        """Where a repeat is of somebody else's event, see whether it is one.
+
+        Of an erased customer's event there is nothing left to the append by which to tell.
+        """
+        other = {
+            (event.source, event.event_id)
+            for event, outcome in zip(events, outcomes, strict=True)
+            if isinstance(outcome, Duplicate) and outcome.receipt.stream != event.stream
+        }
+        known = self._ledger.known(other) if other else {}
+        return [
+            known[key].against(event.content_mac, (event.type, event.occurred_at))
+            if (key := (event.source, event.event_id)) in known
+            else outcome
+            for event, outcome in zip(events, outcomes, strict=True)
+        ]
 
     def _sealed(
         self, events: Sequence[Accepted], now: datetime

@@ -72,18 +72,24 @@ class Fenced:
 class Known(NamedTuple):
     """What is remembered of a stored event: where it stands and what tells a repeat of it.
 
-    `content_mac` is None once it was erased: source and id alone then say that it is the same.
-    `digest` is the SHA-256 of the stored body.
+    `content_mac` is None once it was erased: type and time are then all that is left to compare,
+    where they were looked up. `digest` is the SHA-256 of the stored body.
     """
 
     receipt: Receipt
     content_mac: bytes | None
     digest: bytes
+    what: tuple[str, datetime] | None = None
+    """Its type, and when it happened."""
 
-    def against(self, content_mac: bytes) -> Duplicate | Conflict:
+    def against(
+        self, content_mac: bytes, what: tuple[str, datetime] | None = None
+    ) -> Duplicate | Conflict:
         """The answer to an event that comes under the same source and id."""
-        known = self.content_mac
-        same = known is None or hmac.compare_digest(known, content_mac)
+        if self.content_mac is None:
+            same = what is None or self.what in {None, what}
+        else:
+            same = hmac.compare_digest(self.content_mac, content_mac)
         return Duplicate(self.receipt) if same else Conflict(self.receipt)
 
 

@@ -84,8 +84,8 @@ class Ledger:
         except (OperationalError, InterfaceError) as error:
             raise LedgerBusy("The ledger could not be reached.") from error
         return {
-            by_key[key]: Known(Receipt(stream, version, position, leaf), mac, digest)
-            for key, stream, version, position, leaf, mac, digest in rows
+            by_key[key]: Known(Receipt(stream, version, position, leaf), mac, digest, tuple(what))
+            for key, stream, version, position, leaf, mac, digest, *what in rows
         }
 
     @property

@@ -1,6 +1,6 @@
 -- name: known
 SELECT uuid_send(event_key), stream, version, position, leaf, content_mac,
-    coalesce(body_digest, sha256(body))
+    coalesce(body_digest, sha256(body)), type, occurred_at
 FROM ledger.events WHERE event_key = ANY(%b::uuid[])
 
 -- name: append_one

@@ -32,6 +32,21 @@ def known_names(office: Office) -> int:
     return office.count("vault.identifiers")
 
 
+@pytest.mark.parametrize("met", [0, 1])
+def test_an_id_of_an_erased_customers_event_swallows_no_other_event(
+    office: Office, met: int
+) -> None:
+    """Their content is gone, so type and time are compared; whom we met before makes no odds."""
+    office.house.post(about_ada())
+    office.done("erase", ADA)
+    for number in range(met):
+        office.house.post(complaint(id=f"bob-{number}", subject="crm:bob"))
+
+    other = complaint(id="c-1", subject="crm:bob", time="2026-01-02T03:04:05Z")
+    assert office.house.post(other).status_code == 409
+    assert office.house.post(about_ada()).json()["status"] == "duplicate"
+
+
 def test_an_old_event_of_an_erased_person_is_a_duplicate_and_brings_nobody_back(
     office: Office,
 ) -> None:
