@@ -54,9 +54,10 @@ def show(
         typer.echo(orjson.dumps({"items": items, "next": None}))
         return
     for item in items:
+        when = f"happened {item['occurred_at']}  came {item['received_at']}"
         due = f"  due {item['due_at']}" if item["due_at"] else ""
         name = f"{item['source']} {item['event_id']}"
-        typer.echo(f"{item['id']:>8}  {item['reason']:<16}{item['type']:<24}{name}{due}")
+        typer.echo(f"{item['id']:>8}  {item['reason']:<16}{item['type']:<24}{name}  {when}{due}")
     _explain(Counter(item["reason"] for item in items))
 
 
