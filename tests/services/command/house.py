@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from infra.plumbing.access import Access, create_key
 from infra.plumbing.http import auth, problems
 from services.command.routes import install
+from services.command.service import CommandService
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from infra.plumbing.postgres.pool import Pool
     from infra.plumbing.vault.master import Master
     from infra.plumbing.vault.vault import Vault
-    from services.command.service import CommandService
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ONE = "application/cloudevents+json"
@@ -89,6 +89,17 @@ class House:
             content=content if isinstance(content, bytes) else orjson.dumps(content),
             headers={"authorization": f"Bearer {self.keys[key]}", "content-type": media}
             | {name.replace("_", "-"): value for name, value in headers.items()},
+        )
+
+    def another(self, **settings: Any) -> CommandService:
+        """A service of other `settings` over the same database and catalog."""
+        return CommandService(
+            ledger=self.ledger,
+            vault=self.vault,
+            pool=self.pool,
+            master=self.master,
+            catalog=self.service.catalog,
+            **settings,
         )
 
     def over(self, service: CommandService) -> House:

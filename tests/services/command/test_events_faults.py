@@ -11,7 +11,6 @@ import orjson
 import pytest
 
 from services.command.intake import MAX_BYTES
-from services.command.service import CommandService
 from tests.services.command.house import BATCH, complaint
 
 if TYPE_CHECKING:
@@ -92,14 +91,7 @@ def test_when_the_database_is_away_nothing_is_stored_and_the_sender_is_told(hous
 
 def test_a_sender_is_told_to_come_back_when_the_recording_takes_too_long(house: House) -> None:
     with (
-        CommandService(
-            ledger=house.ledger,
-            vault=house.vault,
-            pool=house.pool,
-            master=house.master,
-            catalog=house.service.catalog,
-            answer_seconds=0.2,
-        ) as hurried,
+        house.another(answer_seconds=0.2) as hurried,
         house.pool.connection() as holder,
     ):
         holder.execute(b"SELECT size FROM ledger.head FOR UPDATE")
@@ -149,14 +141,7 @@ def test_when_too_many_bytes_wait_a_sender_is_told_to_come_back(house: House) ->
     many = 6
     large = {"complaint_id": "k-1", "about": "delivery", "text": "." * 3_000}
     with (
-        CommandService(
-            ledger=house.ledger,
-            vault=house.vault,
-            pool=house.pool,
-            master=house.master,
-            catalog=house.service.catalog,
-            max_waiting_bytes=4_500,
-        ) as narrow,
+        house.another(max_waiting_bytes=4_500) as narrow,
         ThreadPoolExecutor(many) as senders,
         house.pool.connection() as holder,
     ):

@@ -98,14 +98,7 @@ def test_a_request_that_takes_too_long_is_unknown_only_if_it_was_begun(
     house: House, *, begun: bool
 ) -> None:
     with (
-        CommandService(
-            ledger=house.ledger,
-            vault=house.vault,
-            pool=house.pool,
-            master=house.master,
-            catalog=house.service.catalog,
-            answer_seconds=0.3,
-        ) as hurried,
+        house.another(answer_seconds=0.3) as hurried,
         house.pool.connection() as holder,
     ):
         holder.execute(b"SELECT size FROM ledger.head FOR UPDATE")

@@ -13,7 +13,6 @@ import structlog
 from infra.plumbing.vault.erasure import fence
 from services.command import replay as replaying
 from services.command.replay_routes import build_router
-from services.command.service import CommandService
 from tests.services.command.house import BATCH, complaint
 from tests.services.command.test_record import CANARIES, EARLY, personal, referral, spellings
 from tests.services.notifier.house import wait_until
@@ -41,14 +40,7 @@ def today(house: House) -> House:
 @pytest.fixture
 def tomorrow(today: House) -> Generator[House]:
     """The same house when the time of EARLY has come."""
-    with CommandService(
-        ledger=today.ledger,
-        vault=today.vault,
-        pool=today.pool,
-        master=today.master,
-        catalog=today.service.catalog,
-        clock=lambda: LATER,
-    ) as service:
+    with today.another(clock=lambda: LATER) as service:
         later = today.over(service)
         later.app.include_router(build_router(service.quarantine))
         yield later

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from services.command.service import CommandService
 from tests.services.command.house import BATCH, complaint
 from tests.services.command.privacy.office import (
     ADA,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from uuid import UUID
 
+    from services.command.service import CommandService
     from tests.services.command.privacy.office import Office
 
 LATER = datetime(2026, 3, 2, tzinfo=UTC)
@@ -35,14 +35,7 @@ BOB = "crm:bob"
 def tomorrow(office: Office) -> Generator[CommandService]:
     """The command service when the time of EARLY has come."""
     house = office.house
-    with CommandService(
-        ledger=house.ledger,
-        vault=house.vault,
-        pool=house.pool,
-        master=house.master,
-        catalog=house.service.catalog,
-        clock=lambda: LATER,
-    ) as service:
+    with house.another(clock=lambda: LATER) as service:
         yield service
 
 
