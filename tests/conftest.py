@@ -33,6 +33,7 @@ from infra.plumbing.postgres.migrate import migrate
 from infra.plumbing.postgres.pool import Pool, address, make_pool
 from infra.plumbing.postgres.supervisor import EmbeddedPostgres
 from infra.plumbing.settings import ENV_PREFIX, Settings, load_settings
+from tests.intrusion import switch_off_defences
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -126,9 +127,9 @@ def intruder(
     """The same database, as a superuser (autocommit) who has switched off what defends it."""
     superuser = postgres_server.superuser_conninfo(address(conninfo).dbname)
     with psycopg.connect(superuser, autocommit=True) as connection:
-        for table in ("ledger.events", "ledger.head", "ledger.removals", "vault.fences"):
-            off = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER")
-            connection.execute(off.format(sql.Identifier(*table.split("."))))
+        switch_off_defences(
+            connection, "ledger.events", "ledger.head", "ledger.removals", "vault.fences"
+        )
         yield connection
 
 

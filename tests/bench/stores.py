@@ -157,12 +157,9 @@ class RawCopy:
         new = ours(events)
         ground = Ground(new, Frontier(), microseconds(START), self._last, set(), {})
         ground.frontier.size = self._position  # its hashes are not asked for
-        parts = [
-            part[len(rows.START) : -len(rows.END)]
-            for part in rows_of(ground, in_parts(new, streams_of(new)))
-        ]
+        parts = rows_of(ground, in_parts(new, streams_of(new)))
         self._position += len(events)
-        return b"".join((rows.START, *parts, rows.END))
+        return b"".join((*parts, rows.END))
 
     def append(self, parts: Sequence[bytes]) -> None:
         """One COPY, and so one durable commit, for each part."""

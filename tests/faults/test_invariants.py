@@ -24,6 +24,7 @@ from tests.faults.program import Program
 from tests.faults.reaper import Recovery, Sample
 from tests.faults.record import Fate, Receipt, Record, Told
 from tests.faults.storm import SOURCES, storm
+from tests.intrusion import switch_off_defences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -69,9 +70,8 @@ def copy_of(whole: Evidence) -> Generator[Evidence]:
     _run(admin, made.format(sql.Identifier(name), sql.Identifier(origin)))
     try:
         conninfo = make_conninfo(whole.superuser, dbname=name)
-        for table in ("ledger.events", "ledger.head", "read.checkpoints"):
-            off = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER")
-            _run(conninfo, off.format(sql.Identifier(*table.split("."))))
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            switch_off_defences(connection, "ledger.events", "ledger.head", "read.checkpoints")
         yield replace(whole, superuser=conninfo)
     finally:
         _run(admin, gone.format(sql.Identifier(name)))

@@ -1,8 +1,8 @@
 """The ledger's one writer in this process: appends under the head lock, remembering what it wrote.
 
 One event is one call of `ledger.append_one`, a single round trip. Several take two turns on the
-wire: lock and look; store by COPY, move the head and commit. Positions are dense and in commit
-order because the head row is locked from the first turn to the commit.
+wire: lock and look; a COPY, whose last row moves the head, and COMMIT. Positions are dense and in
+commit order because the head row is locked from the first turn to the commit.
 
 The writer remembers the head and the last event of each stream it wrote. They count only while the
 locked head is the remembered one, so several processes stay correct and one stays fast. Many events
@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from math import ceil
+from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -36,13 +35,12 @@ from infra.plumbing.ledger.placing import (
     again,
     in_parts,
     rows_of,
-    size_of_parts,
     streams_of,
 )
 from infra.plumbing.queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from psycopg import Connection, Cursor
 
@@ -55,7 +53,7 @@ FEW = 64
 STREAMS_REMEMBERED = 200_000
 """About 40 MB; beyond, all are forgotten at once."""
 SQL = Queries.beside("infra.plumbing.ledger", "ledger.sql")
-_COPY = b"COPY ledger.events (" + rows.COLUMNS + b") FROM STDIN (FORMAT binary)"
+_STORE = b"COPY ledger.events (" + rows.COLUMNS + b") FROM STDIN (FORMAT binary); COMMIT"
 _ONCE = "events_source_event_id"
 _END = struct.Struct(">16sq32s")
 _KNOWN = struct.Struct(">16s16sqq32s32s?32s")
@@ -173,7 +171,7 @@ class Writer:
             ground, hashed = _look(exchange, memory, events, ask=ask)
             self._refuse_an_older(ground.frontier.size)
             parts = rows_of(ground, hashed, repeated=repeated)
-            _write(exchange, ground, parts, ceil(len(events) / size_of_parts(len(events))))
+            exchange.copy(_STORE, chain(parts, _end(ground)))
         except Exception:
             exchange.settle()
             if not connection.closed:
@@ -219,7 +217,7 @@ def _look(
     parts = in_parts(events, streams)
     asked = list(parts) if ask else []
     keys = [key for part in asked for key in part.keys]
-    strange = {stream for stream in streams if stream not in memory.last}
+    strange = set(streams).difference(memory.last)
     exchange.send(b"BEGIN ISOLATION LEVEL READ COMMITTED; " + _take(strange, keys))
     asked = asked or [next(parts)]
     head = _Head(exchange)
@@ -239,29 +237,12 @@ def _take(streams: Iterable[bytes], keys: Iterable[bytes]) -> bytes:
     return b"SELECT * FROM ledger.take_head(%b, %b)" % asked
 
 
-def _write(exchange: Exchange, ground: Ground, parts: Generator[bytes], number: int) -> None:
-    """The second turn: insert what is placed, move the head, tell the readers and commit.
-
-    The server stores a part while the next is made. With the last goes the end of it all.
-    """
-    if number > 1:
-        exchange.copy([_COPY] * (number - 1), islice(parts, number - 1))
-    [last] = parts
-    ground.frontier.extend(ground.leaves)
-    if number > 1:
-        exchange.answers()
-    if ground.leaves:
-        exchange.copy([_COPY, _moved(ground)], [last])
-        exchange.answers()
-    else:
-        exchange.ask(b"COMMIT")
-
-
-def _moved(ground: Ground) -> bytes:
-    """The end of an append whose tree has grown."""
+def _end(ground: Ground) -> Iterator[bytes]:
+    """What stands behind the rows, once they are made: the row that moves the head, if it moves."""
     edge = ground.frontier
-    moved = (edge.size, edge.packed().hex().encode(), ground.recorded_at)
-    return b"SELECT ledger.move_head(%d, decode('%b', 'hex'), %d); COMMIT" % moved
+    edge.extend(ground.leaves)
+    moved = rows.head_row(edge.size, ground.recorded_at, edge.packed()) if ground.leaves else b""
+    yield moved + rows.END
 
 
 def _one_event(event: NewEvent, hashed: Hashed) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Queries of several statements, each answered in one turn on the wire, and COPY among them.
+"""Queries of several statements, each answered in one turn on the wire, or beginning with a COPY.
 
 psycopg takes four turns for what goes into an append; libpq (`psycopg.pq`) lets what ends a
 transaction travel with its rows. Waiting is done by poll, so that other threads run meanwhile.
@@ -16,7 +16,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from psycopg import Connection
     from psycopg.pq.abc import PGresult
@@ -72,24 +72,24 @@ class Exchange:
         self.send(query)
         return self.answers()
 
-    def copy(self, copies: Sequence[bytes], parts: Iterable[bytes]) -> None:
-        """Send statements that each begin with a COPY FROM STDIN, and to each its part of the rows.
+    def copy(self, query: bytes, parts: Iterable[bytes]) -> list[PGresult]:
+        """Send statements of which the first wants rows (COPY FROM STDIN), then `parts` of them.
 
-        The server parses the rows of a binary COPY as they come and stores them when it ends, or a
-        thousand at a time. So a long list of rows goes in several COPYs: some rows are stored while
-        the next are made. Each of `parts` is all that its COPY gets; what comes of the last, and of
-        what stands behind it, is asked with `answers`.
+        The first part is made while the server makes ready, each further one while it has those
+        before. What is made goes to the server at once. A refused row is told at the end.
 
         Raises:
             psycopg.Error: what PostgreSQL says, or that the connection is lost.
         """
-        self.send(b"; ".join(copies))
-        for part in parts:
-            self.answers()
+        self.send(query)
+        for number, part in enumerate(parts):
+            if number == 0:
+                self.answers()
             while not self._libpq.put_copy_data(part):
                 self._wait(POLLIN | POLLOUT)
-            self._end_copy(None)
-            self._flush()  # libpq would let it lie; the server is to begin now
+            self._flush()  # libpq would let it lie
+        self._end_copy(None)
+        return self.answers()
 
     def _end_copy(self, error: bytes | None) -> None:
         while not self._libpq.put_copy_end(error):

@@ -27,7 +27,6 @@ from infra.plumbing.ledger.format import (
     key_of,
 )
 from infra.plumbing.ledger.rows import (
-    END,
     EPOCH_SHIFT,
     FIELDS,
     LONGER,
@@ -46,9 +45,8 @@ if TYPE_CHECKING:
 
 FIRST_VERSION = 1
 MAC_BYTES = 32
-SMALLEST_PART, LARGEST_PART, PARTS = 32, 100, 3
-"""Events handed over at a time: the server stores them while the next are hashed and placed. More
-parts mean less waiting at both ends, and each costs the server a statement."""
+SMALLEST_PART, LARGEST_PART, PARTS = 16, 100, 6
+"""Events handed over at a time: the server stores them while the next are hashed and placed."""
 
 # A leaf is hashed over a zero byte and then the header, which begins with these.
 head_of = struct.Struct(">BB16sQ32s").pack
@@ -129,7 +127,7 @@ class Hashed:
 
 def streams_of(events: Sequence[NewEvent]) -> list[bytes]:
     """The 16 bytes of each event's stream."""
-    return [event.stream.bytes for event in events]
+    return [event.stream.int.to_bytes(16) for event in events]  # half the time of `.bytes`
 
 
 def in_parts(events: Sequence[NewEvent], streams: Sequence[bytes]) -> Iterator[Hashed]:
@@ -145,7 +143,7 @@ def size_of_parts(events: int) -> int:
 
 
 def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) -> Generator[bytes]:
-    """Give each event its place, or say why it has none; one COPY of rows a part.
+    """Give each event its place, or say why it has none; the rows of a COPY, by parts.
 
     Outcomes and leaves are added to `ground`. `repeated`: an event that stands there with the very
     bytes given is our own. Raises WrongVersion and, where a text is too long, FormatError.
@@ -153,8 +151,8 @@ def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) 
     last, placed, outcomes, leaves = ground.last, ground.placed, ground.outcomes, ground.leaves
     position, now = ground.frontier.size, ground.recorded_at
     taken = {*ground.known, *ground.fenced}
+    packed = [START]
     for part in parts:
-        packed: list[bytes] = []
         for event, stream, id_, kind, key, digest in part.each():
             if key in placed or (taken and (key in taken or stream in taken)):
                 outcomes.append(_told(ground, event, key, digest, repeated=repeated))
@@ -181,7 +179,8 @@ def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) 
             leaves.append(leaf)
             placed[key] = len(outcomes)
             outcomes.append(Stored(_receipt(Receipt, (stream_id, version, position, leaf))))
-        yield b"".join((START, *packed, END))
+        yield b"".join(packed)
+        packed.clear()
 
 
 def _told(ground: Ground, event: NewEvent, key: bytes, digest: bytes, *, repeated: bool) -> Outcome:

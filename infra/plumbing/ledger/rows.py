@@ -31,6 +31,7 @@ LONGER: Final = b"\x00\x00"
 pack_fixed = struct.Struct(">hiqiqiqi32siqi16si16si32s").pack
 """Through `content_mac`: the number of fields, then length and value of each."""
 pack_length = struct.Struct(">i").pack
+_pack_head = struct.Struct(">hiqiiq").pack
 _pack_time = struct.Struct(">iq").pack
 
 
@@ -43,6 +44,12 @@ def text_fields(*texts: str) -> bytes:
     """Texts as COPY fields."""
     encoded = [text.encode() for text in texts]
     return b"".join(pack_length(len(each)) + each for each in encoded)
+
+
+def head_row(size: int, recorded_at: int, frontier: bytes) -> bytes:
+    """The row behind an append's events that moves the head (migration 0022)."""
+    start = _pack_head(FIELDS, 8, -size, -1, 8, recorded_at - EPOCH_SHIFT)
+    return start + NULL * 11 + pack_length(len(frontier)) + frontier
 
 
 def uuid_list(uuids: Iterable[bytes]) -> bytes:

@@ -25,6 +25,7 @@ from infra.plumbing.ledger.format import (
 from infra.plumbing.ledger.ledger import Ledger
 from infra.plumbing.ledger.placing import LARGEST_PART, PARTS, SMALLEST_PART
 from infra.plumbing.postgres.pool import address
+from tests.intrusion import switch_off_defences
 
 if TYPE_CHECKING:
     from conftest import MakeEvent, Wire
@@ -314,7 +315,7 @@ def test_nothing_is_appended_to_a_ledger_that_was_set_back(
 def set_back(superuser: str, size: int) -> None:
     """As a restore from an older backup would leave the ledger."""
     with psycopg.connect(superuser) as connection:
-        connection.execute("ALTER TABLE ledger.events DISABLE TRIGGER ALL")
+        switch_off_defences(connection, "ledger.events")
         connection.execute("DELETE FROM ledger.events WHERE position > %s", [size])
         leaves = connection.execute("SELECT leaf FROM ledger.events ORDER BY position")
         tree = Frontier()

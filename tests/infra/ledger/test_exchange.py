@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 from infra.plumbing.ledger.exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterator
 
 COPY = b"COPY numbers (number, text) FROM STDIN"
 LINE = b"x" * 1_000
@@ -35,11 +35,6 @@ def lines(*numbers: int) -> bytes:
     return b"".join(b"%d\t%b\n" % (number, LINE) for number in numbers)
 
 
-def copy(exchange: Exchange, copies: list[bytes], parts: Iterable[bytes]) -> None:
-    exchange.copy(copies, parts)
-    exchange.answers()
-
-
 def test_each_statement_answers(connection: psycopg.Connection[Any]) -> None:
     begun, told = Exchange(connection).ask(b"BEGIN; SELECT 7, NULL, 'ten'")
     assert begun.command_status == b"BEGIN"
@@ -47,12 +42,13 @@ def test_each_statement_answers(connection: psycopg.Connection[Any]) -> None:
     connection.rollback()
 
 
-def test_what_stands_behind_the_copies_is_done_in_the_same_turn(
+def test_what_stands_behind_the_rows_is_done_in_the_same_turn(
     connection: psycopg.Connection[Any],
 ) -> None:
-    last = COPY + b"; UPDATE numbers SET number = -number; COMMIT"
-    parts = [lines(1, 2), b"", lines(3)]
-    copy(Exchange(connection), [b"BEGIN; " + COPY, COPY, last], parts)
+    connection.execute("BEGIN")
+    query = COPY + b"; UPDATE numbers SET number = -number; COMMIT"
+    Exchange(connection).copy(query, [lines(1, 2), b"", lines(3)])
+    assert connection.info.transaction_status == TransactionStatus.IDLE
     found = connection.execute("SELECT number FROM numbers ORDER BY number").fetchall()
     assert found == [(-3,), (-2,), (-1,)]
 
@@ -62,7 +58,7 @@ def test_more_than_a_socket_holds_is_copied(
     connection: psycopg.Connection[Any], parts: int
 ) -> None:
     each = [lines(*range(part, MANY, parts)) for part in range(parts)]
-    copy(Exchange(connection), [COPY] * parts, each)
+    Exchange(connection).copy(COPY, each)
     assert count(connection) == MANY
 
 
@@ -80,33 +76,29 @@ def test_a_row_that_is_refused_is_told_by_its_constraint_and_the_commit_is_not_d
     connection: psycopg.Connection[Any], twice_at: int
 ) -> None:
     connection.execute("INSERT INTO numbers VALUES (%s)", [twice_at])
+    connection.execute("BEGIN")
     with pytest.raises(psycopg.errors.UniqueViolation) as refused:
-        copy(Exchange(connection), [b"BEGIN; " + COPY + b"; COMMIT"], [lines(*range(MANY))])
+        Exchange(connection).copy(COPY + b"; COMMIT", [lines(*range(MANY))])
     assert refused.value.diag.constraint_name == "numbers_pkey"
     connection.rollback()
     assert count(connection) == 1
 
 
-def test_a_part_is_stored_while_the_next_is_made_and_a_refused_one_ends_it(
+def test_a_refused_row_is_told_whatever_comes_behind_it(
     connection: psycopg.Connection[Any],
 ) -> None:
-    made: list[int] = []
-
-    def parts() -> Iterator[bytes]:
-        for number in range(10):
-            made.append(number)
-            yield lines(7)
-
-    with pytest.raises(psycopg.errors.UniqueViolation):
-        Exchange(connection).copy([b"BEGIN; " + COPY, *[COPY] * 9], parts())
-    assert made == [0, 1, 2]
-    connection.rollback()
+    parts = (lines(7, *range(at, at + 100)) for at in range(100, MANY, 100))
+    with pytest.raises(psycopg.errors.UniqueViolation, match="7"):
+        Exchange(connection).copy(COPY, parts)
+    assert count(connection) == 0
 
 
 @pytest.mark.parametrize("after", [0, 1, 5])
-def test_where_the_rows_cannot_be_made_the_copies_are_given_up(
+def test_where_the_rows_cannot_be_made_the_copy_is_given_up(
     connection: psycopg.Connection[Any], after: int
 ) -> None:
+    connection.execute("BEGIN")
+
     def parts() -> Iterator[bytes]:
         for part in range(after):
             yield lines(*range(part, MANY, 10))
@@ -114,7 +106,7 @@ def test_where_the_rows_cannot_be_made_the_copies_are_given_up(
 
     exchange = Exchange(connection)
     with pytest.raises(ZeroDivisionError):
-        exchange.copy([b"BEGIN; " + COPY, *[COPY] * 9], parts())
+        exchange.copy(COPY, parts())
     exchange.settle()
     assert connection.info.transaction_status == TransactionStatus.INERROR
     connection.rollback()
@@ -135,5 +127,5 @@ def test_a_lost_connection_is_told(
 ) -> None:
     intruder.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
     with pytest.raises(psycopg.OperationalError):
-        copy(Exchange(connection), [query], [lines(*range(MANY))])
+        Exchange(connection).copy(query, [lines(*range(MANY))])
     assert connection.closed

@@ -95,6 +95,29 @@ def test_an_interrupted_append_leaves_nothing_and_the_same_again_is_stored(
     assert check_ledger(conninfo) == 700
 
 
+def test_rows_are_stored_while_the_next_are_made(
+    ledger: Ledger,
+    make_event: MakeEvent,
+    intruder: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def look() -> None:
+        until = monotonic() + 10
+        while not bytes_stored(intruder):
+            assert monotonic() < until, "the server keeps the rows back"
+            sleep(0.01)
+
+    in_the_middle(monkeypatch, 4, look)
+    assert not bytes_stored(intruder)
+    ledger.append([make_event() for _ in range(700)])
+
+
+def bytes_stored(connection: psycopg.Connection[Any]) -> int:
+    """Of the log's rows, of whatever transaction."""
+    [(found,)] = connection.execute("SELECT pg_relation_size('ledger.events')")
+    return found
+
+
 def test_whoever_interrupts_does_not_wait_for_the_lock(
     ledger: Ledger, conninfo: str, make_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
