@@ -18,6 +18,8 @@ from pathlib import Path
 from select import POLLIN, poll
 from typing import IO, TYPE_CHECKING
 
+import pybase64
+
 from infra.plumbing.ledger.helper import LENGTH, QUESTION, keep_freed_memory
 from infra.plumbing.ledger.lines import Block, check_lines
 
@@ -36,10 +38,11 @@ MOST_WAITING = 64
 """Chunks in memory of which the first is not checked yet."""
 
 _SAYS = re.compile(rb'\{"position":([1-9][0-9]{0,17}),')
-_ROOT = Path(__file__).resolve().parents[3]
+_PLACES = (Path(__file__).resolve().parents[3], Path(pybase64.__file__).resolve().parents[1])
+"""Where a helper finds this program and the one package that it needs."""
 _PROGRAM = (
-    "import sys; sys.path.append(sys.argv[1]); from infra.plumbing.ledger.helper import serve; "
-    "serve(sys.argv[2])"
+    "import sys; path, *places = sys.argv[1:]; sys.path += places; "
+    "from infra.plumbing.ledger.helper import serve; serve(path)"
 )
 
 
@@ -128,7 +131,7 @@ class _Helper:
 @contextmanager
 def _helper(path: Path) -> Generator[_Helper | None]:
     """A helper for the file at `path`, if one can be started."""
-    program = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(_ROOT), str(path)]
+    program = [sys.executable, "-I", "-S", "-c", _PROGRAM, path, *_PLACES]
     pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
     try:
         process = subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=nowhere, bufsize=0)

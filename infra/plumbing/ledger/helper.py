@@ -1,7 +1,7 @@
 """A process that checks lines of an export for another one, until that one says no more.
 
-Asked in `blocks.py`, which starts it without any package: what is imported here must be of the
-standard library, and little. A question is three numbers (where the lines begin in the file, how
+Asked in `blocks.py`, which starts it bare: what is imported here must be little, and of packages
+there is `pybase64` alone. A question is three numbers (where the lines begin in the file, how
 many bytes they are, the position of the first), an answer its length and what a Block holds.
 """
 

@@ -158,10 +158,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         else:
             window = {"stream": originator_id, "gt": gt, "lte": lte, "limit": limit}
             rows = self.rows(_SQL["stream_descending" if desc else "stream_ascending"], window)
-        return [
-            StoredEvent(originator_id, version, topic, state or b"")
-            for version, topic, state in rows
-        ]
+        return _to_library(originator_id, rows)
 
     def select_notifications(
         self,
@@ -308,6 +305,21 @@ def _from_library(event: StoredEvent) -> NewEvent:
         content_mac=bytes(32),
         expected_version=event.originator_version - 1,
     )
+
+
+def _to_library(stream: UUID | str, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
+    """Stored events out of (version, type, body), without the checks of a frozen dataclass.
+
+    They are a tenth of the time that one history takes, and what they check is known here.
+    """
+    events: list[StoredEvent] = []
+    for version, topic, state in rows:
+        event = object.__new__(StoredEvent)
+        fields = event.__dict__
+        fields["originator_id"], fields["originator_version"] = stream, version
+        fields["topic"], fields["state"] = topic, state or b""
+        events.append(event)
+    return events
 
 
 def _position(outcome: Outcome) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.plumbing.ledger import connection as module
 from infra.plumbing.ledger.connection import MOST_KEPT_ROWS, LedgerConnection
 
 if TYPE_CHECKING:
@@ -45,6 +48,40 @@ def test_many_rows_are_not_held(connection: LedgerConnection) -> None:
     assert list(held) == [NUMBERS]
     connection.fetch(NUMBERS, (MOST_KEPT_ROWS + 1,))
     assert list(held) == []
+
+
+class Watch:
+    """Counts how often somebody looks whether the answer is there."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def poll(self, _: float) -> list[object]:
+        self.looks += 1
+        return []
+
+
+def test_the_only_reader_watches_for_its_answer_a_moment_and_then_sleeps(
+    connection: LedgerConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOMENT_SECONDS", 0.05)
+    watch = vars(connection)["_poll"] = Watch()
+    assert connection.fetch(b"SELECT pg_sleep(0.2), 1", ())[0][1] == 1
+    assert watch.looks
+
+
+def test_where_others_read_nobody_watches(connection: LedgerConnection, conninfo: str) -> None:
+    with (
+        LedgerConnection.connect(conninfo, autocommit=True) as other,
+        ThreadPoolExecutor(1) as others,
+    ):
+        reading = others.submit(other.fetch, b"SELECT pg_sleep(0.5)", ())
+        while not vars(module)["_reading"]:
+            sleep(0.001)
+        watch = vars(connection)["_poll"] = Watch()
+        connection.fetch(b"SELECT 1", ())
+        assert not reading.done()
+    assert not watch.looks
 
 
 def test_the_ledger_reads_over_them(ledger: Ledger) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import product
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,3 +110,38 @@ def test_perfect_subtrees_are_those_of_a_tree_grown_leaf_by_leaf(index: int, cou
 
 def test_the_lines_are_of_the_format_that_is_written() -> None:
     assert vars(lines)["_FORMAT"] == FORMAT
+
+
+ENDS = [bytes(end) for end in product(b"AEQgw/1=-\n", repeat=5)]
+"""What may stand at the end of base64: spare bits of all kinds, padding of all lengths, rubbish."""
+
+
+@pytest.mark.parametrize("before", [b"", b"Ab+/" * 20, b"Ab+/" * 20 + b"Q"])
+def test_base64_is_read_in_the_one_form_that_encodes_to_itself(before: bytes) -> None:
+    rubbish = [
+        b"Ab+/" * at + bytes([byte]) + b"b+/" + b"Ab+/" * 20
+        for at in (0, 19)
+        for byte in range(256)
+    ]
+    accepted = 0
+    for text in [*(before + end[at:] for end in ENDS for at in range(5)), *rubbish]:
+        found = each_decoded(text)
+        assert all_decoded(text) == found, text
+        if found is not None:
+            assert b2a_base64(found, newline=False) == text
+            accepted += 1
+    assert accepted
+
+
+def all_decoded(text: bytes) -> bytes | None:
+    try:
+        return vars(lines)["_all_decoded"]([text])[0]
+    except ValueError:
+        return None
+
+
+def each_decoded(text: bytes) -> bytes | None:
+    try:
+        return vars(lines)["_decoded"](text)
+    except lines.EntryBad:
+        return None
