@@ -127,9 +127,7 @@ def intruder(
     """The same database, as a superuser (autocommit) who has switched off what defends it."""
     superuser = postgres_server.superuser_conninfo(address(conninfo).dbname)
     with psycopg.connect(superuser, autocommit=True) as connection:
-        switch_off_defences(
-            connection, "ledger.events", "ledger.head", "ledger.removals", "vault.fences"
-        )
+        switch_off_defences(connection, "ledger.removals", "vault.fences")
         yield connection
 
 

@@ -9,10 +9,12 @@ from psycopg import sql
 if TYPE_CHECKING:
     from psycopg import Connection
 
+LEDGER = ("ledger.rows", "ledger.streams", "ledger.head")
+
 
 def switch_off_defences(connection: Connection[Any], *tables: str) -> None:
-    """Switch off what guards `tables`, as their owner or a superuser could; appends go on."""
-    for table in tables:
+    """Switch off what guards the ledger, and `tables`, as a superuser could; appends go on."""
+    for table in (*LEDGER, *tables):
         off = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER")
         connection.execute(off.format(sql.Identifier(*table.split("."))))
-    connection.execute("ALTER TABLE ledger.events ENABLE ALWAYS TRIGGER head_row")
+    connection.execute("ALTER TABLE ledger.rows ENABLE ALWAYS TRIGGER head_row")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from statistics import median, quantiles
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -20,7 +20,7 @@ from tests.bench.stores import LIBRARY, Library, Ours, ours, theirs
 from tests.bench.workload import CUSTOMERS, Workload, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from tests.bench.place import Place
@@ -34,11 +34,11 @@ LOOKUPS = 500
 FACTS = "Rapport, parsed facts"
 EVENTS = 500_000
 _SIZES = b"""
-SELECT relname, pg_total_relation_size(oid), pg_table_size(oid) FROM pg_class
-WHERE oid = to_regclass(%(table)s)
+SELECT oid::regclass::text || ' itself', pg_table_size(oid) FROM pg_class
+WHERE oid = ANY (%(tables)s::regclass[])
 UNION ALL
-SELECT indexrelid::regclass::text, pg_relation_size(indexrelid), 0 FROM pg_index
-WHERE indrelid = to_regclass(%(table)s)
+SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index
+WHERE indrelid = ANY (%(tables)s::regclass[])
 """
 
 
@@ -153,28 +153,28 @@ def _milliseconds(look: Callable[[UUID], object], stream: UUID) -> float:
 
 @contextmanager
 def bytes_an_event(place: Place, task: Task) -> Generator[Contest]:
-    """Table, TOAST and indexes on disk, divided by the events in them."""
+    """Tables, TOAST and indexes on disk, divided by the events in them."""
     logs = filled(place, task)
-    mine = _sizes(logs.ours.database.owner_conninfo, "ledger.events")
+    mine = _sizes(logs.ours.database.owner_conninfo, "ledger.rows", "ledger.streams")
     library = _sizes(logs.library.database.owner_conninfo, "stored_events")
     yield Contest(
-        {OURS: lambda: mine[0][1] / logs.events, LIBRARY: lambda: library[0][1] / logs.events},
+        {
+            OURS: lambda: sum(mine.values()) / logs.events,
+            LIBRARY: lambda: sum(library.values()) / logs.events,
+        },
         size=lambda: logs.events,
         notes=lambda: [_parts(sizes, logs.events) for sizes in (mine, library)],
     )
 
 
-def _sizes(conninfo: str, table: str) -> list[tuple[Any, ...]]:
-    """(name, bytes with indexes, bytes of rows) of `table`, then of each index."""
+def _sizes(conninfo: str, *tables: str) -> dict[str, int]:
+    """Bytes on disk of each table itself, and of each of its indexes."""
     with psycopg.connect(conninfo) as connection:
-        return connection.execute(_SIZES, {"table": table}).fetchall()
+        return dict(connection.execute(_SIZES, {"tables": list(tables)}).fetchall())
 
 
-def _parts(sizes: Sequence[tuple[Any, ...]], events: int) -> str:
-    (name, _, rows), *indexes = sizes
-    parts = [f"{name} rows {rows / events:.0f}"]
-    parts += [f"{index} {held / events:.0f}" for index, held, _ in indexes]
-    return ", ".join(parts)
+def _parts(sizes: Mapping[str, int], events: int) -> str:
+    return ", ".join(f"{name} {held / events:.0f}" for name, held in sizes.items())
 
 
 ROWS = (

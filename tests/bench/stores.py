@@ -33,7 +33,7 @@ LIBRARY = "eventsourcing"
 COPY = "raw COPY"
 LIBRARY_POOL = 5
 """The library's own default."""
-_COPY = b"COPY ledger.events (" + rows.COLUMNS + b") FROM STDIN (FORMAT binary)"
+_COPY = b"COPY ledger.rows (" + rows.COLUMNS + b") FROM STDIN (FORMAT binary)"
 
 
 class Ours:
@@ -155,7 +155,9 @@ class RawCopy:
     def pack(self, events: Sequence[Made]) -> bytes:
         """One COPY as bytes, in our own row layout; `events` follow those packed before."""
         new = ours(events)
-        ground = Ground(new, Frontier(), microseconds(START), self._last, set(), {})
+        ground = Ground(
+            new, Frontier(), microseconds(START), len(self._last), self._last, set(), {}
+        )
         ground.frontier.size = self._position  # its hashes are not asked for
         parts = rows_of(ground, in_parts(new, streams_of(new)))
         self._position += len(events)

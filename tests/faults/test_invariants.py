@@ -71,7 +71,7 @@ def copy_of(whole: Evidence) -> Generator[Evidence]:
     try:
         conninfo = make_conninfo(whole.superuser, dbname=name)
         with psycopg.connect(conninfo, autocommit=True) as connection:
-            switch_off_defences(connection, "ledger.events", "ledger.head", "read.checkpoints")
+            switch_off_defences(connection, "read.checkpoints")
         yield replace(whole, superuser=conninfo)
     finally:
         _run(admin, gone.format(sql.Identifier(name)))
@@ -104,23 +104,21 @@ EVENT = """position = (
     AND stream NOT IN (SELECT stream FROM vault.fences))"""
 LAST = "position = (SELECT size FROM ledger.head)"
 PLANTS = [
-    Plant("I1", f"DELETE FROM ledger.events WHERE {EVENT}", "is stored 0 times"),
-    Plant("I1", f"UPDATE ledger.events SET position = position + 9999 WHERE {EVENT}", "otherwise"),
-    Plant("I1", f"UPDATE ledger.events SET leaf = sha256('x') WHERE {EVENT}", "otherwise"),
-    Plant("I1", f"UPDATE ledger.events SET body = NULL WHERE {EVENT}", "other content"),
-    Plant("I2", f"UPDATE ledger.events SET event_id = 'x' WHERE {EVENT}", "was never sent"),
+    Plant("I1", f"DELETE FROM ledger.rows WHERE {EVENT}", "is stored 0 times"),
+    Plant("I1", f"UPDATE ledger.rows SET position = position + 9999 WHERE {EVENT}", "otherwise"),
+    Plant("I1", f"UPDATE ledger.rows SET leaf = sha256('x') WHERE {EVENT}", "otherwise"),
+    Plant("I1", f"UPDATE ledger.rows SET body = NULL WHERE {EVENT}", "other content"),
+    Plant("I2", f"UPDATE ledger.rows SET event_id = 'x' WHERE {EVENT}", "was never sent"),
     Plant("I2", "DELETE FROM outbox.proposals", "was never proposed"),
-    Plant("I3", f"UPDATE ledger.events SET version = version + 1 WHERE {EVENT}", "the versions"),
-    Plant("I4", "DELETE FROM ledger.events WHERE position = 7", "position 7 is missing"),
-    Plant(
-        "I4", "DELETE FROM ledger.events WHERE position = (SELECT size FROM ledger.head)", "head"
-    ),
-    Plant("I4", f"UPDATE ledger.events SET type = 'x' WHERE {EVENT}", "does not hash to its leaf"),
-    Plant("I4", f"UPDATE ledger.events SET key_id = '' WHERE {EVENT}", "does not hash to its leaf"),
-    Plant("I4", f"UPDATE ledger.events SET body = 'x' WHERE {EVENT}", "does not hash to its leaf"),
+    Plant("I3", f"UPDATE ledger.rows SET version = version + 1 WHERE {EVENT}", "the versions"),
+    Plant("I4", "DELETE FROM ledger.rows WHERE position = 7", "position 7 is missing"),
+    Plant("I4", "DELETE FROM ledger.rows WHERE position = (SELECT size FROM ledger.head)", "head"),
+    Plant("I4", f"UPDATE ledger.rows SET type = 'x' WHERE {EVENT}", "does not hash to its leaf"),
+    Plant("I4", f"UPDATE ledger.rows SET key_id = '' WHERE {EVENT}", "does not hash to its leaf"),
+    Plant("I4", f"UPDATE ledger.rows SET body = 'x' WHERE {EVENT}", "does not hash to its leaf"),
     Plant(
         "I4",
-        f"UPDATE ledger.events SET recorded_at = 'epoch' WHERE {EVENT}",
+        f"UPDATE ledger.rows SET recorded_at = 'epoch' WHERE {EVENT}",
         "before the one in front",
     ),
     Plant("I4", "UPDATE ledger.head SET frontier = overlay(frontier placing 'x' from 1)", "front"),
@@ -134,7 +132,7 @@ PLANTS = [
     ),
     Plant("I6", "UPDATE read.checkpoints SET position = position + 1", "where the ledger ended"),
     Plant("I6", "UPDATE notifier.checkpoints SET position = position - 9", "and then at"),
-    Plant("I7", "DELETE FROM ledger.events WHERE type = 'churn_signal.raised'", "raised 0 signals"),
+    Plant("I7", "DELETE FROM ledger.rows WHERE type = 'churn_signal.raised'", "raised 0 signals"),
     Plant("I8", "DELETE FROM ops.quarantine", "answered quarantined and is not there"),
     Plant("I8", "INSERT INTO notifier.stumbles VALUES (1, 'r', 'why')", "stumbled at 1: why"),
     Plant("I8", "INSERT INTO ops.refused_proposals VALUES ('p', 'why')", "p was refused: why"),
@@ -143,9 +141,9 @@ PLANTS = [
         "UPDATE notifier.deliveries SET status = 'dead', last_error = 'why', ended_at = now()",
         "was given up: why",
     ),
-    Plant("I10", f"UPDATE ledger.events SET type = 'customer.erased' WHERE {EVENT}", "vault.keys"),
-    Plant("I10", f"UPDATE ledger.events SET type = 'customer.erased' WHERE {EVENT}", "no fence"),
-    Plant("I10", f"UPDATE ledger.events SET type = 'customer.erased' WHERE {EVENT}", "be read"),
+    Plant("I10", f"UPDATE ledger.rows SET type = 'customer.erased' WHERE {EVENT}", "vault.keys"),
+    Plant("I10", f"UPDATE ledger.rows SET type = 'customer.erased' WHERE {EVENT}", "no fence"),
+    Plant("I10", f"UPDATE ledger.rows SET type = 'customer.erased' WHERE {EVENT}", "be read"),
 ]
 
 

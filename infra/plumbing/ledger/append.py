@@ -33,6 +33,7 @@ from infra.plumbing.ledger.placing import (
     Hashed,
     Last,
     again,
+    first_key_of,
     in_parts,
     rows_of,
     streams_of,
@@ -51,11 +52,11 @@ CHANNEL = "rapport_ledger"
 FEW = 64
 """Up to so many events are looked up before they are inserted: cheaper than one failed COPY."""
 STREAMS_REMEMBERED = 200_000
-"""About 40 MB; beyond, all are forgotten at once."""
+"""About 75 MB; beyond, all are forgotten at once."""
 SQL = Queries.beside("infra.plumbing.ledger", "ledger.sql")
-_STORE = b"COPY ledger.events (" + rows.COLUMNS + b") FROM STDIN (FORMAT binary); COMMIT"
-_ONCE = "events_source_event_id"
-_END = struct.Struct(">16sq32s")
+_STORE = b"COPY ledger.rows (" + rows.COLUMNS + b") FROM STDIN (FORMAT binary); COMMIT"
+_ONCE = "rows_source_event_id"
+_END = struct.Struct(">16siq32s")
 _KNOWN = struct.Struct(">16s16sqq32s32s?32s")
 
 
@@ -156,7 +157,9 @@ class Writer:
         """One event followed what is remembered: go on from it."""
         if self._memory.size == receipt.position - 1:
             self._memory.size = receipt.position
-            self._memory.last[receipt.stream.bytes] = (receipt.version, receipt.leaf)
+            stream = receipt.stream.bytes
+            if last := self._memory.last.get(stream):
+                self._memory.last[stream] = last[0], receipt.version, receipt.leaf, last[3]
 
     def _refuse_an_older(self, size: int) -> None:
         if size < self.written:
@@ -192,13 +195,17 @@ class _Head:
     def __init__(self, exchange: Exchange) -> None:
         """Wait for the answer to what was sent."""
         result = exchange.answers()[-1]
-        size, frontier, recorded_at, fence, *found = (result.get_value(0, at) for at in range(7))
+        values = (result.get_value(0, at) for at in range(8))
+        size, frontier, recorded_at, fence, streams, *found = values
         self.frontier = Frontier(_number(size), _bytes(frontier))
         self.recorded_at = _number(recorded_at)
         self.newest_fence = _number(fence)
+        self.streams = _number(streams)
         fenced, ends, known = map(_bytes, found)
         self.fenced = {fenced[at : at + 16] for at in range(0, len(fenced), 16)}
-        self.ends = {stream: (version, leaf) for stream, version, leaf in _END.iter_unpack(ends)}
+        self.ends = {
+            stream: (*end, first_key_of(stream)) for stream, *end in _END.iter_unpack(ends)
+        }
         self.known = {
             key: Known(Receipt(UUID(bytes=stream), *place), mac if has_mac else None, digest)
             for key, stream, *place, digest, has_mac, mac in _KNOWN.iter_unpack(known)
@@ -228,7 +235,8 @@ def _look(
             exchange.send(_take(remembered | strange, keys))
             head = _Head(exchange)
     memory.last.update(head.ends)
-    ground = Ground(events, head.frontier, head.recorded_at, memory.last, head.fenced, head.known)
+    now, streams_known = head.recorded_at, head.streams
+    ground = Ground(events, head.frontier, now, streams_known, memory.last, head.fenced, head.known)
     return ground, chain(asked, parts)
 
 
@@ -241,8 +249,8 @@ def _end(ground: Ground) -> Iterator[bytes]:
     """What stands behind the rows, once they are made: the row that moves the head, if it moves."""
     edge = ground.frontier
     edge.extend(ground.leaves)
-    moved = rows.head_row(edge.size, ground.recorded_at, edge.packed()) if ground.leaves else b""
-    yield moved + rows.END
+    where = edge.size, ground.recorded_at, edge.packed(), ground.streams + 1, ground.new_streams
+    yield (rows.head_row(*where) if ground.leaves else b"") + rows.END
 
 
 def _one_event(event: NewEvent, hashed: Hashed) -> tuple[Any, ...]:

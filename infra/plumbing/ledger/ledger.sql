@@ -18,11 +18,14 @@ SELECT deployment FROM ledger.head
 
 -- name: after
 SELECT position, stream, version, source, event_id, type, schema, occurred_at, recorded_at, body
-FROM ledger.events WHERE position > %(position)s ORDER BY position LIMIT %(limit)s
+FROM ledger.events WHERE position > %(position)s AND stream IS NOT NULL
+ORDER BY position LIMIT %(limit)s
 
 -- name: history
-SELECT position, stream, version, source, event_id, type, schema, occurred_at, recorded_at, body
-FROM ledger.events WHERE stream = %b ORDER BY version
+SELECT position, known.stream, version, source, event_id, type, schema, occurred_at, recorded_at, body
+FROM (SELECT %b::uuid AS stream) AS known, ledger.rows
+WHERE stream_number = (SELECT number FROM ledger.streams WHERE stream = known.stream)
+ORDER BY version
 
 -- name: histories
 SELECT position, stream, version, source, event_id, type, schema, occurred_at, recorded_at, body

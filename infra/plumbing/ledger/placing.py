@@ -53,8 +53,8 @@ head_of = struct.Struct(">BB16sQ32s").pack
 times_of = struct.Struct(">qq").pack
 _receipt = cast("Callable[[type[Receipt], tuple[Any, ...]], Receipt]", tuple.__new__)
 
-Last = tuple[int, bytes]
-"""A stream's last version and its leaf."""
+Last = tuple[int, int, bytes, bytes]
+"""Of a stream: number, last version and its leaf, and the first key's id as a header has it."""
 
 
 @dataclass(slots=True)
@@ -65,6 +65,8 @@ class Ground:
     frontier: Frontier
     recorded_at: int
     """Microseconds since 1970."""
+    streams: int
+    """How many the ledger knows, not counting `new_streams`."""
     last: dict[bytes, Last]
     """By the stream's bytes."""
     fenced: set[bytes]
@@ -73,6 +75,8 @@ class Ground:
     placed: dict[bytes, int] = field(default_factory=dict[bytes, int])
     """By event key: which of `events` took the place, and so which of `outcomes` tells it."""
     leaves: list[bytes] = field(default_factory=list[bytes])
+    new_streams: list[bytes] = field(default_factory=list[bytes])
+    """Their 16 bytes, in the order of their numbers."""
     outcomes: list[Outcome] = field(default_factory=list["Outcome"])
 
 
@@ -137,6 +141,13 @@ def in_parts(events: Sequence[NewEvent], streams: Sequence[bytes]) -> Iterator[H
     return (Hashed(events[part], streams[part]) for part in parts)
 
 
+def first_key_of(stream: bytes) -> bytes:
+    """The id of a stream's first key, as the header writes it: rows leave it out."""
+    digits = stream.hex().encode()
+    parts = digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]
+    return b"\x00\x26%b-%b-%b-%b-%b/1" % parts
+
+
 def size_of_parts(events: int) -> int:
     """How many of so many events make a part, of which the last may be shorter."""
     return min(LARGEST_PART, max(SMALLEST_PART, ceil(events / PARTS)))
@@ -158,24 +169,24 @@ def rows_of(ground: Ground, parts: Iterable[Hashed], *, repeated: bool = False) 
                 outcomes.append(_told(ground, event, key, digest, repeated=repeated))
                 continue
             stream_id, _, _, _, _, moment, body, mac, key_id, sent, expected = event
-            before = last.get(stream)
-            if before is None or expected is not None:
-                before = _checked(event, before)
-            version, previous = before[0] + 1, before[1]
+            if (before := last.get(stream)) is None or expected is not None:
+                before = _checked(ground, event, before)
+            number, ended, previous, first_key = before
+            position, version = position + 1, ended + 1
             own_key, occurred = encode_text(key_id), (moment - EPOCH) // MICROSECOND
             start, times = head_of(0, FORMAT, stream, version, previous), times_of(occurred, now)
             hashed = (start, kind.source, id_, kind.type, times, own_key, digest)
             leaf = sha256(b"".join(hashed)).digest()
-            position += 1
             # fmt: off
             fixed = pack_fixed(
-                FIELDS, 8, position, 8, version, 8, now - EPOCH_SHIFT, 32, leaf,
-                8, occurred - EPOCH_SHIFT, 16, stream, 16, key, 32, mac,
+                FIELDS, 8, position, 4, version, 8, now - EPOCH_SHIFT, 32, leaf,
+                8, occurred - EPOCH_SHIFT, 4, number, 16, key, 32, mac,
             )
             # fmt: on
             sent_at = NULL if sent is None else time_field(sent)
-            packed += fixed, sent_at, kind.row, id_, LONGER, own_key, pack_length(len(body)), body
-            last[stream] = version, leaf
+            key_field = NULL if own_key == first_key else LONGER + own_key
+            packed += fixed, sent_at, kind.row, id_, key_field, pack_length(len(body)), body
+            last[stream] = number, version, leaf, first_key
             leaves.append(leaf)
             placed[key] = len(outcomes)
             outcomes.append(Stored(_receipt(Receipt, (stream_id, version, position, leaf))))
@@ -201,14 +212,17 @@ def again(known: Known, event: NewEvent, digest: bytes, *, repeated: bool) -> Ou
     return known.against(event.content_mac)
 
 
-def _checked(event: NewEvent, last: Last | None) -> Last:
-    """The version and leaf that the event follows, if it may."""
+def _checked(ground: Ground, event: NewEvent, last: Last | None) -> Last:
+    """What the event follows in its stream, if it may. A stream that is new gets its number."""
     expected = event.expected_version
     if last is None:
         # The library's recorder interface starts some streams at 0; customer streams start at 1.
         if expected is not None and expected not in {0, -1}:
             raise WrongVersion(event.stream, expected, None)
-        return (expected or FIRST_VERSION - 1), NO_LEAF
-    if expected is not None and expected != last[0]:
-        raise WrongVersion(event.stream, expected, last[0])
+        stream = event.stream.bytes
+        ground.new_streams.append(stream)
+        number = ground.streams + len(ground.new_streams)
+        return number, (expected or FIRST_VERSION - 1), NO_LEAF, first_key_of(stream)
+    if expected is not None and expected != last[1]:
+        raise WrongVersion(event.stream, expected, last[1])
     return last

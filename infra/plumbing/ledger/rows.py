@@ -1,4 +1,4 @@
-"""Rows of `ledger.events` as bytes of PostgreSQL's binary COPY, made by hand. Pure.
+"""Rows of `ledger.rows` as bytes of PostgreSQL's binary COPY, made by hand. Pure.
 
 Measured faster than psycopg's row-wise COPY and than array parameters (decision 0019). The order of
 the columns is COLUMNS; the layout is that of the COPY manual page. `placing.py` puts rows together.
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 from infra.plumbing.ledger.format import microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 COLUMNS = (
-    b"position, version, recorded_at, leaf, occurred_at, stream, event_key, content_mac, sent_at,"
-    b" source, type, schema, event_id, key_id, body"
+    b"position, version, recorded_at, leaf, occurred_at, stream_number, event_key, content_mac,"
+    b" sent_at, source, type, schema, event_id, key_id, body"
 )
 FIELDS: Final = 15
 START = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -28,10 +28,11 @@ NULL: Final = b"\xff\xff\xff\xff"
 LONGER: Final = b"\x00\x00"
 """Before a header text, whose length has two bytes: a COPY field's has four."""
 
-pack_fixed = struct.Struct(">hiqiqiqi32siqi16si16si32s").pack
+pack_fixed = struct.Struct(">hiqiiiqi32siqiii16si32s").pack
 """Through `content_mac`: the number of fields, then length and value of each."""
 pack_length = struct.Struct(">i").pack
-_pack_head = struct.Struct(">hiqiiq").pack
+_pack_head = struct.Struct(">hiqiiqi").pack
+_pack_number = struct.Struct(">ii").pack
 _pack_time = struct.Struct(">iq").pack
 
 
@@ -46,10 +47,16 @@ def text_fields(*texts: str) -> bytes:
     return b"".join(pack_length(len(each)) + each for each in encoded)
 
 
-def head_row(size: int, recorded_at: int, frontier: bytes) -> bytes:
-    """The row behind an append's events that moves the head (migration 0022)."""
-    start = _pack_head(FIELDS, 8, -size, -1, 8, recorded_at - EPOCH_SHIFT)
-    return start + NULL * 11 + pack_length(len(frontier)) + frontier
+def head_row(
+    size: int, recorded_at: int, frontier: bytes, first: int, streams: Sequence[bytes]
+) -> bytes:
+    """The row behind an append's events that moves the head (migration 0023).
+
+    `streams`: the 16 bytes of each stream that is new, of which the first has the number `first`.
+    """
+    start = _pack_head(FIELDS, 8, -size, -1, 8, recorded_at - EPOCH_SHIFT, 16 * len(streams))
+    number = NULL + _pack_number(4, first)
+    return b"".join((start, *streams, number, NULL * 8, pack_length(len(frontier)), frontier))
 
 
 def uuid_list(uuids: Iterable[bytes]) -> bytes:

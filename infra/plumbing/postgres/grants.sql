@@ -29,9 +29,9 @@ REVOKE ALL ON ALL TABLES IN SCHEMA access, ops FROM rapport_app;
 GRANT SELECT ON ops.migrations, ops.grants TO rapport_app;
 GRANT SELECT, INSERT, UPDATE ON ops.refolded TO rapport_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO rapport_app;
-REVOKE UPDATE, DELETE, TRUNCATE ON ledger.events FROM PUBLIC, rapport_app;
-GRANT INSERT ON ledger.events, ledger.tiles TO rapport_app;
-GRANT UPDATE (size, frontier, recorded_at) ON ledger.head TO rapport_app;
+REVOKE UPDATE, DELETE, TRUNCATE ON ledger.rows, ledger.streams FROM PUBLIC, rapport_app;
+GRANT INSERT ON ledger.rows, ledger.streams, ledger.tiles TO rapport_app;
+GRANT UPDATE (size, frontier, recorded_at, streams) ON ledger.head TO rapport_app;
 REVOKE EXECUTE ON FUNCTION ledger.forget_content_macs FROM rapport_app;
 -- An append looks whether its stream is fenced. Nothing else of the vault is the application's.
 GRANT SELECT ON vault.fences TO rapport_app;

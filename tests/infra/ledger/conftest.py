@@ -194,7 +194,7 @@ def grow(ledger: Ledger, make_event: MakeEvent, events: int) -> None:
 
 
 ROLLED_BACK = """
-    DELETE FROM ledger.events WHERE position > 4;
+    DELETE FROM ledger.rows WHERE position > 4;
     UPDATE ledger.head SET size = 4, frontier = (SELECT frontier FROM saved)
 """
 

@@ -242,7 +242,7 @@ def test_a_reader_stops_loudly_at_a_hole(
     ledger: Ledger, intruder: psycopg.Connection[Any], make_event: MakeEvent
 ) -> None:
     ledger.append([make_event() for _ in range(3)])
-    intruder.execute("DELETE FROM ledger.events WHERE position = 2")
+    intruder.execute("DELETE FROM ledger.rows WHERE position = 2")
     with pytest.raises(LedgerGap, match="After position 1 the ledger goes on at 3"):
         ledger.facts_after(0)
     with pytest.raises(LedgerGap, match="After position 1 the ledger goes on at 3"):
@@ -315,8 +315,8 @@ def test_nothing_is_appended_to_a_ledger_that_was_set_back(
 def set_back(superuser: str, size: int) -> None:
     """As a restore from an older backup would leave the ledger."""
     with psycopg.connect(superuser) as connection:
-        switch_off_defences(connection, "ledger.events")
-        connection.execute("DELETE FROM ledger.events WHERE position > %s", [size])
+        switch_off_defences(connection)
+        connection.execute("DELETE FROM ledger.rows WHERE position > %s", [size])
         leaves = connection.execute("SELECT leaf FROM ledger.events ORDER BY position")
         tree = Frontier()
         tree.extend([leaf for (leaf,) in leaves])

@@ -96,7 +96,7 @@ def test_a_dropped_body_is_an_empty_state_to_the_library(
     stream: UUID = event.stream
     ledger.append([event])
     assert [each.state for each in ledger.recorder.select_events(stream)] == [event.body]
-    intruder.execute("UPDATE ledger.events SET body = NULL")
+    intruder.execute("UPDATE ledger.rows SET body = NULL")
     for found in (
         ledger.recorder.select_events(stream),
         ledger.recorder.select_events(stream, gt=0),

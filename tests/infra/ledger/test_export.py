@@ -86,23 +86,24 @@ def test_the_same_log_gives_the_same_bytes_and_later_events_do_not_matter(
 @pytest.mark.parametrize(
     ("crime", "where"),
     [
-        ("UPDATE ledger.events SET body = body || '!' WHERE position = 9", "position 9"),
-        ("UPDATE ledger.events SET occurred_at = now() WHERE position = 9", "position 9"),
-        ("UPDATE ledger.events SET recorded_at = 'epoch' WHERE position = 9", "position 9"),
-        ("UPDATE ledger.events SET type = 'other' WHERE position = 9", "position 9"),
-        ("UPDATE ledger.events SET body = NULL WHERE position = 9", "position 9"),
+        ("UPDATE ledger.rows SET body = body || '!' WHERE position = 9", "position 9"),
+        ("UPDATE ledger.rows SET occurred_at = now() WHERE position = 9", "position 9"),
+        ("UPDATE ledger.rows SET recorded_at = 'epoch' WHERE position = 9", "position 9"),
+        ("UPDATE ledger.rows SET type = 'other' WHERE position = 9", "position 9"),
+        ("UPDATE ledger.rows SET body = NULL WHERE position = 9", "position 9"),
         (
-            "UPDATE ledger.events SET body = NULL, body_digest = sha256(body) WHERE position = 9",
+            "UPDATE ledger.rows SET body = NULL, body_digest = sha256(body) WHERE position = 9",
             "PASS",
         ),
         (
-            "UPDATE ledger.events SET body = NULL, body_digest = sha256('x') WHERE position = 9",
+            "UPDATE ledger.rows SET body = NULL, body_digest = sha256('x') WHERE position = 9",
             "position 9",
         ),
         (
-            "UPDATE ledger.events SET stream = gen_random_uuid(), version = 1 WHERE position = 9",
+            "UPDATE ledger.rows SET stream_number = 1, version = 99 WHERE position = 9",
             "position 9",
         ),
+        ("UPDATE ledger.streams SET stream = gen_random_uuid() WHERE number = 1", "position 1"),
     ],
 )
 def test_what_was_changed_in_the_database_is_found_in_the_export(
@@ -167,7 +168,7 @@ def test_an_export_that_lacks_events_is_not_made(
     position: int,
 ) -> None:
     monkeypatch.setattr(export, "BATCH", 8)  # the last of a batch is as missing as any
-    intruder.execute("DELETE FROM ledger.events WHERE position = %s", (position,))
+    intruder.execute("DELETE FROM ledger.rows WHERE position = %s", (position,))
     with pytest.raises(ExportRefused, match=f"After position {position - 1} .* over 40 events"):
         export_log(connection, tmp_path / "x")
     assert not list(tmp_path.glob("*x*"))

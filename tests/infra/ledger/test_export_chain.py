@@ -121,8 +121,8 @@ def test_what_is_taken_out_and_signed_anew_with_the_true_key_is_found_in_the_exp
     """Whoever holds key and database renumbers, makes the head anew, and signs."""
     for _ in range(4):
         desk.signed(10)
-    intruder.execute("DELETE FROM ledger.events WHERE position = 15")
-    intruder.execute("UPDATE ledger.events SET position = position - 1 WHERE position > 15")
+    intruder.execute("DELETE FROM ledger.rows WHERE position = 15")
+    intruder.execute("UPDATE ledger.rows SET position = position - 1 WHERE position > 15")
     tree = Frontier()
     for (leaf,) in intruder.execute("SELECT leaf FROM ledger.events ORDER BY position"):
         tree.push(bytes(leaf))

@@ -176,7 +176,7 @@ def test_many_threads_share_transactions_in_the_real_ledger(
     positions = {answer.receipt.position for answer in answers if isinstance(answer, Stored)}
     assert positions == set(range(1, CALLERS * EACH + 1))
     with ledger.recorder.datastore.get_connection() as connection:
-        query = "SELECT count(DISTINCT xmin::text) AS transactions FROM ledger.events"
+        query = "SELECT count(DISTINCT xmin::text) AS transactions FROM ledger.rows"
         row = connection.execute(query).fetchone()
     assert row is not None
     assert 1 <= row["transactions"] < CALLERS * EACH / 2

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_SECONDS = 5.0
 """The head lock is given up after 10: an append that waits for maintenance would take so long."""
 HOLDS = (
-    "SELECT count(*) FROM pg_locks WHERE relation = 'ledger.events'::regclass"
+    "SELECT count(*) FROM pg_locks WHERE relation = 'ledger.rows'::regclass"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     " AND granted AND mode = %s"
 )
@@ -58,7 +58,7 @@ def test_appends_go_on_while_the_table_is_vacuumed(
     ):
         vacuuming.execute("SET vacuum_cost_delay = 100")  # so that it takes its time
         vacuuming.execute("SET vacuum_cost_limit = 1")
-        vacuum = worker.submit(vacuuming.execute, "VACUUM (FREEZE) ledger.events")
+        vacuum = worker.submit(vacuuming.execute, "VACUUM (FREEZE) ledger.rows")
         wait_for_lock(conninfo, "ShareUpdateExclusiveLock")
         appends(ledger, make_event, "while it is vacuumed")
         assert not vacuum.done()
@@ -79,7 +79,7 @@ def test_appends_go_on_while_an_index_is_built(
         # An open snapshot makes CREATE INDEX CONCURRENTLY wait half-way, holding its table lock.
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT count(*) FROM ledger.events")
-        index = "CREATE INDEX CONCURRENTLY by_type ON ledger.events (type)"
+        index = "CREATE INDEX CONCURRENTLY by_type ON ledger.rows (type)"
         build = worker.submit(building.execute, index)
         wait_for_lock(conninfo, "ShareUpdateExclusiveLock")
         appends(ledger, make_event, "while it is indexed")

@@ -114,7 +114,7 @@ def test_rows_are_stored_while_the_next_are_made(
 
 def bytes_stored(connection: psycopg.Connection[Any]) -> int:
     """Of the log's rows, of whatever transaction."""
-    [(found,)] = connection.execute("SELECT pg_relation_size('ledger.events')")
+    [(found,)] = connection.execute("SELECT pg_relation_size('ledger.rows')")
     return found
 
 
@@ -141,7 +141,7 @@ def test_a_writer_that_was_stopped_in_a_copy_holds_the_lock_no_longer_than_agree
     with psycopg.connect(conninfo, autocommit=True) as stopped, Ledger.open(conninfo) as ledger:
         exchange = Exchange(stopped)
         exchange.ask(b"BEGIN; SELECT FROM ledger.head FOR UPDATE")
-        exchange.ask(b"COPY ledger.events (position) FROM STDIN (FORMAT binary)")
+        exchange.ask(b"COPY ledger.rows (position) FROM STDIN (FORMAT binary)")
 
         with pytest.raises(LedgerBusy, match="not free in time"):
             ledger.append([make_event()])

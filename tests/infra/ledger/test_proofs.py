@@ -179,7 +179,7 @@ def test_the_writer_stores_nothing_over_a_hole(
     ledger: Ledger, pool: Pool, intruder: Connection[Any], make_event: MakeEvent
 ) -> None:
     append(ledger, make_event, 600)
-    intruder.execute(b"DELETE FROM ledger.events WHERE position = 300")
+    intruder.execute(b"DELETE FROM ledger.rows WHERE position = 300")
     with pytest.raises(LedgerGap):
         TileWriter(pool).once()
     assert ledger.recorder.rows(COUNT, {}) == []
@@ -190,7 +190,7 @@ def test_a_proof_over_a_removed_event_stops_loudly(
     ledger: Ledger, intruder: Connection[Any], make_event: MakeEvent, position: int
 ) -> None:
     append(ledger, make_event, 600)
-    intruder.execute(b"DELETE FROM ledger.events WHERE position = %s", (position,))
+    intruder.execute(b"DELETE FROM ledger.rows WHERE position = %s", (position,))
     words = f"After position {position - 1} the ledger goes on at {position + 1}."
     with pytest.raises(LedgerGap, match=words):
         Prover(ledger.recorder.rows).inclusion(513)
@@ -248,14 +248,14 @@ def test_changed_leaves_are_neither_proved_nor_made_into_tiles(
     ledger: Ledger, intruder: Connection[Any], owner: Connection[Any], make_event: MakeEvent
 ) -> None:
     append(ledger, make_event, 600)
-    intruder.execute("UPDATE ledger.events SET leaf = sha256('x') WHERE position = 3")
+    intruder.execute("UPDATE ledger.rows SET leaf = sha256('x') WHERE position = 3")
     with pytest.raises(LedgerChanged, match="do not lead to the root"):
         Prover(ledger.recorder.rows).inclusion(1)
     with pytest.raises(LedgerChanged):
         Prover(ledger.recorder.rows, 599).root()
     with pytest.raises(TilesRefused, match="do not lead to the root"):
         rebuild_tiles(owner)
-    intruder.execute("DELETE FROM ledger.events WHERE position = 4")
+    intruder.execute("DELETE FROM ledger.rows WHERE position = 4")
     with pytest.raises(TilesRefused, match="After position 3"):
         rebuild_tiles(owner)
     assert ledger.recorder.rows(COUNT, {}) == []

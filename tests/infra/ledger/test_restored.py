@@ -116,16 +116,16 @@ def told(record: Path) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("crime", "words"),
     [
-        ("UPDATE ledger.events SET leaf = sha256('x') WHERE position = 3", "at position 3 is not"),
-        ("UPDATE ledger.events SET body = '{}' WHERE position = 2", "at position 2 is not"),
-        ("UPDATE ledger.events SET body = NULL WHERE position = 2", "at position 2 is not"),
+        ("UPDATE ledger.rows SET leaf = sha256('x') WHERE position = 3", "at position 3 is not"),
+        ("UPDATE ledger.rows SET body = '{}' WHERE position = 2", "at position 2 is not"),
+        ("UPDATE ledger.rows SET body = NULL WHERE position = 2", "at position 2 is not"),
         (
-            "UPDATE ledger.events SET body = NULL, body_digest = sha256('x') WHERE position = 2",
+            "UPDATE ledger.rows SET body = NULL, body_digest = sha256('x') WHERE position = 2",
             "at position 2 is not",
         ),
-        ("UPDATE ledger.events SET event_id = 'x' WHERE position = 4", "at position 4 is not"),
-        ("UPDATE ledger.events SET version = 9 WHERE position = 4", "at position 4 is not"),
-        ("DELETE FROM ledger.events WHERE position = 2", "After position 1 the ledger goes on"),
+        ("UPDATE ledger.rows SET event_id = 'x' WHERE position = 4", "at position 4 is not"),
+        ("UPDATE ledger.rows SET version = 9 WHERE position = 4", "at position 4 is not"),
+        ("DELETE FROM ledger.rows WHERE position = 2", "After position 1 the ledger goes on"),
         ("UPDATE ledger.head SET frontier = sha256('x')", "head of the log does not belong"),
     ],
 )
@@ -171,7 +171,7 @@ def test_the_edge_of_the_signed_tree_shows_more_than_the_checkpoints_do(  # noqa
     intruder.execute("CREATE TABLE saved AS SELECT frontier FROM ledger.head")
     grow(ledger, make_event, 4)  # 13 = 8 + 4 + 1
     open_signer().sign()
-    intruder.execute("DELETE FROM ledger.events WHERE position > 9")
+    intruder.execute("DELETE FROM ledger.rows WHERE position > 9")
     intruder.execute("UPDATE ledger.head SET size = 9, frontier = (TABLE saved)")
     begun = start_new_log(owner, places, NEW)
     assert (begun.agrees.size, begun.first.size, begun.old.size) == (8, 9, 13)
@@ -193,7 +193,7 @@ def test_an_older_checkpoint_shows_how_far_both_agree(  # noqa: PLR0913, PLR0917
     intruder.execute("CREATE TABLE saved AS SELECT frontier FROM ledger.head")
     grow(ledger, make_event, 5)
     signer.sign()
-    intruder.execute("DELETE FROM ledger.events WHERE position > 3")
+    intruder.execute("DELETE FROM ledger.rows WHERE position > 3")
     intruder.execute("UPDATE ledger.head SET size = 3, frontier = (TABLE saved)")
     grow(restarted, make_event, 2)
     places.remembered.unlink()  # nothing is left but what was published

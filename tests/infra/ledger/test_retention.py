@@ -161,7 +161,7 @@ def test_a_run_broken_off_between_parts_is_done_again(owner: psycopg.Connection[
 def test_a_body_that_does_not_fit_its_leaf_is_not_dropped_and_the_others_are(
     owner: psycopg.Connection[Any], intruder: psycopg.Connection[Any], part: int
 ) -> None:
-    change = "UPDATE ledger.events SET body = %s WHERE position = %s RETURNING body"
+    change = "UPDATE ledger.rows SET body = %s WHERE position = %s RETURNING body"
     true = intruder.execute("SELECT body FROM ledger.events WHERE position = 4").fetchone()
     assert true is not None
     intruder.execute(change, (b'{"data":{"text":"never said"}}', 4))
@@ -189,7 +189,7 @@ def test_a_body_that_does_not_fit_its_leaf_is_not_dropped_and_the_others_are(
 def test_an_event_changed_in_any_other_column_keeps_its_body(
     owner: psycopg.Connection[Any], intruder: psycopg.Connection[Any], change: str
 ) -> None:
-    intruder.execute(f"UPDATE ledger.events SET {change} WHERE position = 7".encode())
+    intruder.execute(f"UPDATE ledger.rows SET {change} WHERE position = 7".encode())
     *_, last = sweep(owner, PAST, drop=True)
     assert (last.refused, last.dropped) == ([7], 3)
 

@@ -57,11 +57,25 @@ def test_a_hole_stops_the_reading(
 ) -> None:
     monkeypatch.setattr("infra.plumbing.ledger.scan.CHUNK", chunk)
     ledger.append([make_event() for _ in range(5)])
-    intruder.execute("DELETE FROM ledger.events WHERE position = 3")
+    intruder.execute("DELETE FROM ledger.rows WHERE position = 3")
     reading = ledger.scan()
     assert [next(reading).position, next(reading).position] == [1, 2]
     with pytest.raises(LedgerGap, match="After position 2 the ledger goes on at 4"):
         next(reading)
+
+
+def test_an_event_whose_stream_was_taken_away_is_a_hole_to_every_reader_of_the_log(
+    ledger: Ledger, make_event: MakeEvent, intruder: psycopg.Connection[Any]
+) -> None:
+    ledger.append([make_event() for _ in range(5)])
+    intruder.execute("DELETE FROM ledger.streams WHERE number = 3")
+    for read in (
+        lambda: list(ledger.scan()),
+        lambda: ledger.facts_after(0),
+        lambda: ledger.recorder.select_notifications(1, 10),
+    ):
+        with pytest.raises(LedgerGap, match="After position 2 the ledger goes on at 4"):
+            read()
 
 
 def test_a_dropped_body_is_none_and_its_digest_stays(
@@ -69,7 +83,7 @@ def test_a_dropped_body_is_none_and_its_digest_stays(
 ) -> None:
     event = make_event()
     ledger.append([event])
-    intruder.execute("UPDATE ledger.events SET body = NULL, body_digest = sha256(body)")
+    intruder.execute("UPDATE ledger.rows SET body = NULL, body_digest = sha256(body)")
     [entry] = ledger.scan()
     assert (entry.body, entry.body_digest) == (None, sha256(event.body).digest())
 

@@ -142,10 +142,10 @@ def test_a_log_rolled_back_and_written_on_is_refused(
 @pytest.mark.parametrize(
     "crime",
     [
-        "UPDATE ledger.events SET leaf = sha256('x') WHERE position = 7",
-        "DELETE FROM ledger.events WHERE position = 7",
+        "UPDATE ledger.rows SET leaf = sha256('x') WHERE position = 7",
+        "DELETE FROM ledger.rows WHERE position = 7",
         "UPDATE ledger.head SET frontier = sha256('x') || substr(frontier, 33)",
-        "UPDATE ledger.events SET position = 99 WHERE position = 8",
+        "UPDATE ledger.rows SET position = 99 WHERE position = 8",
     ],
 )
 def test_events_changed_before_they_were_signed_are_not_signed(
@@ -179,7 +179,7 @@ def test_a_signer_without_memory_reads_all_and_compares_with_what_was_published(
     signer = open_signer()
     assert opened(signer.sign(), signer)[0] == 10
     places.remembered.unlink()
-    intruder.execute("UPDATE ledger.events SET leaf = sha256('x') WHERE position = 2")
+    intruder.execute("UPDATE ledger.rows SET leaf = sha256('x') WHERE position = 2")
     with pytest.raises(LogRewritten):
         open_signer()
 
@@ -296,8 +296,8 @@ def test_a_log_that_went_back_is_refused_at_the_next_look_though_nothing_is_to_b
 @pytest.mark.parametrize(
     "crime",
     [
-        "UPDATE ledger.events SET leaf = sha256('x') WHERE position = %s",
-        "DELETE FROM ledger.events WHERE position = %s",
+        "UPDATE ledger.rows SET leaf = sha256('x') WHERE position = %s",
+        "DELETE FROM ledger.rows WHERE position = %s",
     ],
 )
 def test_signed_leaves_are_read_again_round_and_round(  # noqa: PLR0913, PLR0917 - fixtures

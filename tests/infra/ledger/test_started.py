@@ -45,7 +45,7 @@ def test_a_leaf_changed_under_a_full_tile_is_found_and_a_wrong_tile_is_not_taken
         refuse_another_log(application, places.published)
     quick = Prover(ledger.recorder.rows, 600)
     refuse_another_log(owner, places.published, lambda _: quick.root())
-    intruder.execute("UPDATE ledger.events SET leaf = sha256('x') WHERE position = 3")
+    intruder.execute("UPDATE ledger.rows SET leaf = sha256('x') WHERE position = 3")
     with pytest.raises(LogRewritten):
         refuse_another_log(owner, places.published)
 

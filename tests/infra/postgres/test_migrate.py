@@ -181,6 +181,49 @@ def test_what_a_release_before_withheld_keeps_its_key_as_its_own(
         assert sorted(rows) == [("early", False, True), ("withheld", True, False)]
 
 
+def test_events_that_a_release_before_stored_are_read_as_before_and_their_streams_go_on(
+    empty_conninfo: str, tmp_path: Path
+) -> None:
+    for each in migrations():
+        if each.number < 20:
+            (tmp_path / each.name).write_bytes(each.text)
+    migrate(empty_conninfo, tmp_path)
+    streams = [uuid4() for _ in range(3)]
+    keys = ["", f"{streams[1]}/1", f"{streams[2]}/2", f"{streams[1]}/1", "", f"{streams[0]}/1"]
+    old = [
+        NewEvent(
+            streams[at % 3], "shop", str(at), "note.taken", "1-0-0", LONG_AGO, b"{}", bytes(32), key
+        )
+        for at, key in enumerate(keys)
+    ]
+    read = (
+        b"SELECT stream, key_id, position, version, source, event_id, type, schema, occurred_at,"
+        b" recorded_at, sent_at, event_key, body, coalesce(body_digest, sha256(body)), leaf,"
+        b" content_mac FROM ledger.events ORDER BY position"
+    )
+    with psycopg.connect(empty_conninfo, autocommit=True) as conn:
+        writer = Writer()
+        for event in old:
+            writer.append(conn, [event])
+        before = conn.execute(read).fetchall()
+        assert [key_id for _, key_id, *_ in before] == keys
+        migrate(empty_conninfo)
+        assert conn.execute(read).fetchall() == before
+
+        further = [
+            event._replace(event_id=f"new {event.event_id}") for event in (*old, new_stream(old[0]))
+        ]
+        told = Writer().append(conn, further[:1]) + Writer().append(conn, further[1:])
+        versions = [outcome.receipt.version for outcome in told if isinstance(outcome, Stored)]
+        assert versions == [3, 3, 3, 4, 4, 4, 1]
+        after = conn.execute(read).fetchall()
+        assert [row[:2] for row in after[6:]] == [(event.stream, event.key_id) for event in further]
+
+
+def new_stream(event: NewEvent) -> NewEvent:
+    return event._replace(stream=uuid4(), event_id="of another")
+
+
 def test_events_that_a_release_before_stored_with_their_digests_are_known_and_dropped_as_others(
     empty_conninfo: str, tmp_path: Path
 ) -> None:

@@ -32,16 +32,19 @@ if TYPE_CHECKING:
 REFUSED = "RPT01"
 """SQLSTATE of the ledger's own triggers."""
 CHANGES = (
-    "UPDATE ledger.events SET body = 'forged'",
-    "UPDATE ledger.events SET body = NULL",
-    "UPDATE ledger.events SET content_mac = NULL",
-    "UPDATE ledger.events SET position = position + 10",
-    "DELETE FROM ledger.events",
-    "TRUNCATE ledger.events",
+    "UPDATE ledger.rows SET body = 'forged'",
+    "UPDATE ledger.rows SET body = NULL",
+    "UPDATE ledger.rows SET content_mac = NULL",
+    "UPDATE ledger.rows SET position = position + 10",
+    "DELETE FROM ledger.rows",
+    "TRUNCATE ledger.rows",
+    "UPDATE ledger.streams SET stream = gen_random_uuid()",
+    "DELETE FROM ledger.streams",
+    "TRUNCATE ledger.streams",
 )
 MAY_WRITE = {
-    APP: {"events": "INSERT", "tiles": "INSERT"},
-    VAULT: {"events": "INSERT", "tiles": "INSERT"},
+    APP: {"rows": "INSERT", "streams": "INSERT", "tiles": "INSERT"},
+    VAULT: {"rows": "INSERT", "streams": "INSERT", "tiles": "INSERT"},
     SIGNER: {"checkpoints": "INSERT"},
     AUDITOR: {},
 }
@@ -57,7 +60,9 @@ def rows(connection: psycopg.Connection[Any]) -> list[Any]:
 def test_update_delete_and_truncate_of_events_are_refused_by_grants(
     as_role: Callable[[str], psycopg.Connection[Any]], recorded: NewEvent, role: str, change: str
 ) -> None:
-    with pytest.raises(errors.InsufficientPrivilege, match="permission denied for table events"):
+    with pytest.raises(
+        errors.InsufficientPrivilege, match=r"permission denied for table (rows|streams)"
+    ):
         as_role(role).execute(change.encode())
 
 
@@ -213,13 +218,13 @@ def test_a_written_down_removal_opens_no_door_to_anything_but_itself(
         "INSERT INTO ledger.removals (what, stream, positions, reason) VALUES (%s, %s, '{1}', 'r')"
     )
     for change in (
-        "UPDATE ledger.events SET body = 'forged'",
-        "UPDATE ledger.events SET body = NULL",
-        "UPDATE ledger.events SET body = NULL, body_digest = sha256('forged')",
-        "UPDATE ledger.events SET body_digest = sha256(body)",
-        "UPDATE ledger.events SET body = NULL, body_digest = sha256(body), type = 'forged'",
-        "UPDATE ledger.events SET body = NULL, body_digest = sha256(body), content_mac = NULL",
-        "UPDATE ledger.events SET content_mac = NULL",
+        "UPDATE ledger.rows SET body = 'forged'",
+        "UPDATE ledger.rows SET body = NULL",
+        "UPDATE ledger.rows SET body = NULL, body_digest = sha256('forged')",
+        "UPDATE ledger.rows SET body_digest = sha256(body)",
+        "UPDATE ledger.rows SET body = NULL, body_digest = sha256(body), type = 'forged'",
+        "UPDATE ledger.rows SET body = NULL, body_digest = sha256(body), content_mac = NULL",
+        "UPDATE ledger.rows SET content_mac = NULL",
     ):
         owner.execute("BEGIN")
         owner.execute(note, ["body", recorded.stream])
@@ -228,7 +233,7 @@ def test_a_written_down_removal_opens_no_door_to_anything_but_itself(
         owner.execute("ROLLBACK")
     owner.execute(note, ["body", recorded.stream])  # a transaction of its own, over by now
     with pytest.raises(psycopg.Error, match="only appended to"):
-        owner.execute("UPDATE ledger.events SET body = NULL")
+        owner.execute("UPDATE ledger.rows SET body = NULL")
 
 
 def test_a_user_who_only_works_starts_a_program_on_a_migrated_database(
@@ -324,7 +329,7 @@ def test_on_a_server_without_the_roles_nothing_is_granted_and_the_triggers_still
         granted = owner.execute("SELECT has_schema_privilege(%s, 'ledger', 'USAGE')", [APP])
         assert granted.fetchone() == (False,)
         with pytest.raises(psycopg.Error, match="only appended to"):
-            owner.execute("TRUNCATE ledger.events")
+            owner.execute("TRUNCATE ledger.rows")
 
 
 def test_tables_an_older_release_made_become_the_applications(empty_conninfo: str) -> None:

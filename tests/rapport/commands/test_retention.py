@@ -107,7 +107,7 @@ def test_as_json_it_tells_the_same(conninfo: str) -> None:
 def test_a_changed_body_is_named_and_left_and_the_exit_code_shows_it(
     conninfo: str, intruder: psycopg.Connection[Any]
 ) -> None:
-    intruder.execute("UPDATE ledger.events SET body = 'never said' WHERE position = 2")
+    intruder.execute("UPDATE ledger.rows SET body = 'never said' WHERE position = 2")
     for words, bodies in (("--dry-run", [True] * 4), ("--yes", [False, True, True, True])):
         done = run(words)
         assert done.exit_code == 1
@@ -116,7 +116,7 @@ def test_a_changed_body_is_named_and_left_and_the_exit_code_shows_it(
     [data] = told(conninfo)
     assert (data["bodies"], data["first_position"], data["last_position"]) == (1, 1, 1)
     assert orjson.loads(run("--yes", "--json").stdout)["refused"] == [2]
-    intruder.execute("UPDATE ledger.events SET body = %s WHERE position = 2", [BODY])
+    intruder.execute("UPDATE ledger.rows SET body = %s WHERE position = 2", [BODY])
     assert run("--yes").exit_code == 0
     assert left(conninfo) == [False, False, True, True]
 

@@ -184,7 +184,7 @@ def test_a_signer_without_its_key_is_told_by_readyz_and_once_by_the_log(
     assert not watch.look().overdue, "it may be late by a little"
 
     intruder.execute(
-        "UPDATE ledger.events SET recorded_at = recorded_at - interval '301 s' WHERE position = 2"
+        "UPDATE ledger.rows SET recorded_at = recorded_at - interval '301 s' WHERE position = 2"
     )
     told = checkpoint_told(house)
     assert (told["size"], told["uncovered"], told["overdue"]) == (1, 2, True)
@@ -210,7 +210,7 @@ def test_a_log_that_was_never_signed_is_overdue_too(
     house: House, intruder: psycopg.Connection[Any]
 ) -> None:
     record(house)
-    intruder.execute("UPDATE ledger.events SET recorded_at = recorded_at - interval '1 day'")
+    intruder.execute("UPDATE ledger.rows SET recorded_at = recorded_at - interval '1 day'")
 
     told = checkpoint_told(house)
     assert (told["size"], told["age_seconds"], told["uncovered"]) == (None, None, 1)
@@ -223,7 +223,7 @@ def test_a_quiet_log_is_not_overdue_however_old_its_checkpoint_is(
     record(house)
     sign(house, owner_conninfo)
     intruder.execute("UPDATE ledger.checkpoints SET signed_at = signed_at - interval '1 day'")
-    intruder.execute("UPDATE ledger.events SET recorded_at = recorded_at - interval '1 day'")
+    intruder.execute("UPDATE ledger.rows SET recorded_at = recorded_at - interval '1 day'")
     assert checkpoint_told(house)["age_seconds"] > 86_000
     assert checkpoint_told(house)["overdue"] is False
 
@@ -252,7 +252,7 @@ def test_what_serves_http_watches_the_checkpoints_as_long_as_it_runs(
 ) -> None:
     monkeypatch.setattr(covered, "LOOK_SECONDS", 0.01)
     record(house)
-    intruder.execute("UPDATE ledger.events SET recorded_at = recorded_at - interval '1 day'")
+    intruder.execute("UPDATE ledger.rows SET recorded_at = recorded_at - interval '1 day'")
     with command_service(house) as command, structlog.testing.capture_logs() as logged:
         watching = [loop for loop in loops(house, command) if loop[0] == "checkpoints"]
         with in_background(watching):

@@ -118,7 +118,7 @@ def test_a_log_set_back_under_it_is_refused_within_a_look(
     with ThreadPoolExecutor(1) as threads:
         working = threads.submit(work.run, once=False)
         wait_for_size(conninfo, 2, ask=False)
-        intruder.execute("DELETE FROM ledger.events WHERE position = 2")
+        intruder.execute("DELETE FROM ledger.rows WHERE position = 2")
         leaf = "SELECT leaf FROM ledger.events WHERE position = 1"
         intruder.execute(f"UPDATE ledger.head SET size = 1, frontier = ({leaf})")
         try:
@@ -212,7 +212,7 @@ def test_a_log_that_goes_back_under_the_signer_ends_it_and_everybody_is_told(
     thread.start()
     wait_for_size(conninfo, 2, ask=False)
     with intruder.transaction():
-        intruder.execute("DELETE FROM ledger.events WHERE position = 2")
+        intruder.execute("DELETE FROM ledger.rows WHERE position = 2")
         intruder.execute("UPDATE ledger.head SET size = 1, frontier = (TABLE saved)")
     thread.join(30)
     assert [str(error) for error in refused] == [read_refusal(settings.checkpoints_path)]
@@ -229,7 +229,7 @@ def test_a_signer_started_anew_refuses_an_old_event_that_was_changed_every_time(
     for _ in range(3):
         record(conninfo)
     Work(settings, owner_conninfo, Event()).run(once=True)
-    intruder.execute("UPDATE ledger.events SET leaf = sha256('x') WHERE position = 1")
+    intruder.execute("UPDATE ledger.rows SET leaf = sha256('x') WHERE position = 1")
     record(conninfo)
     for _ in range(2):
         with pytest.raises(LogRewritten):

@@ -205,7 +205,7 @@ def test_a_dropped_body_leaves_its_digest_and_its_proof(
 ) -> None:
     sent(desk, 2)
     intruder.execute(
-        b"UPDATE ledger.events SET body = NULL, body_digest = sha256(body) WHERE position = 1"
+        b"UPDATE ledger.rows SET body = NULL, body_digest = sha256(body) WHERE position = 1"
     )
     answer = desk.json("customers/crm:4711", {"purpose": PURPOSE})
     assert "body_digest" in answer["events"][0]
@@ -219,7 +219,7 @@ def test_a_removed_event_is_named(desk: Desk, intruder: Connection[Any]) -> None
     desk.house.ledger.append([bare(customer) for _ in range(299)])
     while TileWriter(desk.house.pool).once():
         pass
-    intruder.execute(b"DELETE FROM ledger.events WHERE position = 200")
+    intruder.execute(b"DELETE FROM ledger.rows WHERE position = 200")
     findings = desk.json(f"customers/{customer}")["findings"]
     assert [(each["fault"], each["position"], each["words"]) for each in findings] == [
         ("changed", 201, "The leaf at position 201 is not that of its header and body."),
@@ -229,8 +229,8 @@ def test_a_removed_event_is_named(desk: Desk, intruder: Connection[Any]) -> None
 
 def test_a_changed_event_is_named(desk: Desk, intruder: Connection[Any]) -> None:
     sent(desk, 3)
-    intruder.execute(b"UPDATE ledger.events SET body = 'x' WHERE position = 1")
-    intruder.execute(b"UPDATE ledger.events SET type = 'x' WHERE position = 2")
+    intruder.execute(b"UPDATE ledger.rows SET body = 'x' WHERE position = 1")
+    intruder.execute(b"UPDATE ledger.rows SET type = 'x' WHERE position = 2")
     findings = desk.json("customers/crm:4711")["findings"]
     assert [(each["fault"], each["position"]) for each in findings] == [
         ("changed", 1),
@@ -240,7 +240,7 @@ def test_a_changed_event_is_named(desk: Desk, intruder: Connection[Any]) -> None
 
 def test_a_hole_without_a_tile_is_told_as_damage(desk: Desk, intruder: Connection[Any]) -> None:
     sent(desk, 3)
-    intruder.execute(b"DELETE FROM ledger.events WHERE position = 2")
+    intruder.execute(b"DELETE FROM ledger.rows WHERE position = 2")
     answer = desk.ask("proofs/inclusion", {"position": 1})
     assert answer.status_code == 500
     assert "damaged" in answer.json()["detail"]

@@ -43,7 +43,7 @@ def test_an_event_that_no_longer_fits_its_leaf_is_named_and_not_opened(
 ) -> None:
     desk.send(1)
     desk.send(2)
-    intruder.execute(f"UPDATE ledger.events SET {crime} WHERE position = 1".encode())
+    intruder.execute(f"UPDATE ledger.rows SET {crime} WHERE position = 1".encode())
     told = desk.json("events/1", PURPOSE)
     assert ("changed", 1) in faults(told)
     assert "opened" not in told
@@ -53,7 +53,7 @@ def test_an_event_that_no_longer_fits_its_leaf_is_named_and_not_opened(
 def test_an_event_and_a_history_name_the_same(desk: Desk, intruder: Connection[Any]) -> None:
     for number in range(3):
         desk.send(number)
-    intruder.execute(b"UPDATE ledger.events SET type = 'x' WHERE position = 2")
+    intruder.execute(b"UPDATE ledger.rows SET type = 'x' WHERE position = 2")
     [found] = desk.json("events/2")["findings"]
     history = desk.json("customers/crm:4711", PURPOSE)
     assert history["findings"] == [found]
@@ -67,14 +67,15 @@ def test_a_row_made_to_fit_itself_is_named_by_the_tree(
     desk.send(1)
     desk.send(2)
     intruder.execute(
-        b"UPDATE ledger.events AS one SET stream = two.stream, version = 9, source = two.source,"
-        b" event_id = 'z', type = two.type, body = two.body, body_digest = two.body_digest"
-        b" FROM ledger.events AS two WHERE one.position = 1 AND two.position = 2"
+        b"UPDATE ledger.rows AS one SET stream_number = two.stream_number, version = 9,"
+        b" source = two.source, event_id = 'z', type = two.type, body = two.body,"
+        b" body_digest = two.body_digest"
+        b" FROM ledger.rows AS two WHERE one.position = 1 AND two.position = 2"
     )
     told = desk.json("events/1")
     header, digest = told["header"], "SELECT sha256(body) FROM ledger.events WHERE position = 1"
     intruder.execute(
-        f"UPDATE ledger.events SET leaf = sha256('\\x00'::bytea || decode(%s, 'base64') ||"
+        f"UPDATE ledger.rows SET leaf = sha256('\\x00'::bytea || decode(%s, 'base64') ||"
         f" ({digest})) WHERE position = 1".encode(),
         (header,),
     )

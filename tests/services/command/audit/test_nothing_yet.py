@@ -64,7 +64,7 @@ def test_a_first_event_that_is_gone_is_not_taken_for_nothing_yet(
     desk.house.ledger.append([bare(customer) for _ in range(299)])
     while TileWriter(desk.house.pool).once():
         pass
-    intruder.execute(b"DELETE FROM ledger.events WHERE position = 1")
+    intruder.execute(b"DELETE FROM ledger.rows WHERE position = 1")
     told = desk.json(f"customers/{customer}", {"size": 1})
     assert (told["events"], told["begins"]["event"]["position"]) == ([], 2)
     words = "Events were recorded before position 2."

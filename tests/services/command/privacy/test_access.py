@@ -98,7 +98,7 @@ def test_every_events_content_is_proved_up_to_a_signed_root(
         "INSERT INTO ledger.checkpoints (size, note) VALUES (%s, %s)", [prover.size, note]
     )
     intruder.execute(
-        "UPDATE ledger.events SET body = NULL, body_digest = sha256(body) WHERE position = 1"
+        "UPDATE ledger.rows SET body = NULL, body_digest = sha256(body) WHERE position = 1"
     )
     told = exported(office, ADA)
 
@@ -137,7 +137,7 @@ def test_an_event_that_no_longer_fits_its_leaf_is_named_and_neither_opened_nor_s
 ) -> None:
     office.house.post(about_ada())
     office.house.post(about_ada("c-2"))
-    intruder.execute(f"UPDATE ledger.events SET {crime} WHERE position = 1".encode())
+    intruder.execute(f"UPDATE ledger.rows SET {crime} WHERE position = 1".encode())
     told = exported(office, ADA)
     assert {(each["fault"], each["position"]) for each in told["findings"]} == {("changed", 1)}
     damaged, sound, _ = told["events"]
@@ -161,7 +161,7 @@ def test_a_mention_in_an_event_that_no_longer_fits_its_leaf_is_named_and_not_ope
 ) -> None:
     office.house.post(about_ada())
     office.house.post(naming_ada())
-    intruder.execute(b"UPDATE ledger.events SET type = 'x' WHERE position = 2")
+    intruder.execute(b"UPDATE ledger.rows SET type = 'x' WHERE position = 2")
     told = exported(office, ADA)
     assert [(each["fault"], each["position"]) for each in told["findings"]] == [("changed", 2)]
     assert [each["values"] for each in told["mentions"]] == [{}]
