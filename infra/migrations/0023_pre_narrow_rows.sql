@@ -103,6 +103,8 @@ CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON ledger.rows
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.streams
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+CREATE TRIGGER never_changed INSTEAD OF INSERT OR UPDATE OR DELETE ON ledger.events
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
 ALTER TABLE ledger.rows ENABLE ALWAYS TRIGGER only_recorded_removals;
 ALTER TABLE ledger.rows ENABLE ALWAYS TRIGGER never_deleted;
 ALTER TABLE ledger.streams ENABLE ALWAYS TRIGGER never_changed;

@@ -23,6 +23,7 @@ from starlette.responses import Response
 from events.errors import FieldError
 from infra.plumbing.access import Action
 from infra.plumbing.http.auth import require
+from infra.plumbing.http.parameters import known_only
 from infra.plumbing.http.problems import Problem
 from services.projections.asking import MOST_ITEMS, USUAL_ITEMS, read_time
 from services.projections.errors import BadQuestion, NotYetVisible, QuestionError, Unknown
@@ -31,8 +32,6 @@ from services.projections.listing import USUAL_SORT, Filters, ListQuestion
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from uuid import UUID
-
-    from fastapi.dependencies.models import Dependant
 
     from services.projections.answers import Answers
     from services.projections.service import ProjectionService
@@ -260,22 +259,7 @@ def _list_routes(router: APIRouter, answers: Answers, guard: Guard) -> None:
 def _guard(answers: Answers) -> Guard:
     """What stands before a route: who asks, then what is asked, then the wait to see it."""
     visible = _visible(answers)
-    return lambda action: [Depends(require(action)), Depends(_known_only), Depends(visible)]
-
-
-def _known_only(request: Request) -> None:
-    """Refuse a parameter nobody reads: a mistyped `as_of` must not be answered as of today."""
-    known = _parameters(request.scope["route"].dependant)
-    for name in request.query_params:
-        if name not in known:
-            cure = f"This question takes: {', '.join(sorted(known))}."
-            raise _problem(BadQuestion(name, "There is no such parameter.", cure))
-
-
-def _parameters(dependant: Dependant) -> set[str]:
-    """The query parameters of a route and of all it depends on."""
-    names = {field.alias for field in dependant.query_params}
-    return names.union(*(_parameters(each) for each in dependant.dependencies))
+    return lambda action: [Depends(require(action)), Depends(known_only), Depends(visible)]
 
 
 def _visible(answers: Answers) -> Callable[[int | None], Awaitable[None]]:

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from events.errors import FieldError
 from infra.plumbing.access import Action, Principal
 from infra.plumbing.http.auth import require
+from infra.plumbing.http.parameters import known_only
 from infra.plumbing.http.problems import Problem
 from infra.plumbing.ledger.errors import LedgerGap
 from infra.plumbing.ledger.merkle import ProofError
@@ -38,7 +39,8 @@ NOTE: Final = "text/plain; charset=utf-8"
 
 T = TypeVar("T")
 
-Reader = Annotated[Principal, Depends(require(Action.READ_HISTORY))]
+_reads = require(Action.READ_HISTORY)
+Reader = Annotated[Principal, Depends(_reads)]
 Position = Annotated[int, Path(ge=1, le=MOST, description="Place in the ledger, from 1 on.")]
 Asked = Annotated[int, Query(ge=1, le=MOST, description="Place in the ledger, from 1 on.")]
 Size = Annotated[
@@ -59,7 +61,8 @@ Purpose = Annotated[
 
 def build_router(audit: Audit) -> APIRouter:
     """The audit routes, answered by `audit`."""
-    router = APIRouter(prefix="/v1/audit", tags=["audit"])
+    allowed = [Depends(_reads), Depends(known_only)]
+    router = APIRouter(prefix="/v1/audit", tags=["audit"], dependencies=allowed)
     _proof_routes(router, audit)
     _event_routes(router, audit)
     return router
@@ -84,10 +87,9 @@ def _proof_routes(router: APIRouter, audit: Audit) -> None:
         """That the first `to` events begin with the first `from` (RFC 9162, 2.1.4)."""
         return _json(_answered(lambda: audit.consistency(old, new)))
 
-    allowed = [Depends(require(Action.READ_HISTORY))]
-    router.add_api_route("/checkpoint", checkpoint, dependencies=allowed)
-    router.add_api_route("/proofs/inclusion", inclusion, dependencies=allowed)
-    router.add_api_route("/proofs/consistency", consistency, dependencies=allowed)
+    router.add_api_route("/checkpoint", checkpoint)
+    router.add_api_route("/proofs/inclusion", inclusion)
+    router.add_api_route("/proofs/consistency", consistency)
 
 
 def _event_routes(router: APIRouter, audit: Audit) -> None:

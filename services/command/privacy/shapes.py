@@ -46,8 +46,9 @@ KEPT: Final = (
     "disk, made before this certificate, until they are deleted; segments of the write-ahead log "
     "written before it, until PostgreSQL has removed or reused them and written over them; blocks "
     "of the disk that the file system has freed, until it writes over them. Rows that were "
-    "replaced in ledger.events may hold the keyed hash of what was received, until their pages "
-    "are written again. What was exported or sent to others before is with them."
+    "replaced in ledger.rows may hold the keyed hash of what was received, until their pages "
+    "are written again. erasures.ndjson holds the UUID beside keyed hashes of the names: whoever "
+    "has it and the master key can try a name. What was exported or sent to others before is with them."
 )
 REWRITTEN: Final = (
     "The live files of vault.keys, vault.identifiers and ops.quarantine were rewritten and hold "

@@ -318,6 +318,28 @@ def test_a_question_about_nothing_is_refused_and_not_recorded(
     assert size_of(desk) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "takes"),
+    [
+        ("customers/crm:4711?as_of=2025-11-10T00:00:00Z", "purpose, size"),
+        ("events/1?purpos=dispute", "purpose"),
+        ("checkpoint?size=1", "no parameter"),
+    ],
+)
+def test_a_parameter_that_nobody_reads_is_refused_and_nothing_is_recorded(
+    desk: Desk, path: str, takes: str
+) -> None:
+    desk.send(1)
+    answer = desk.ask(path)
+    assert answer.status_code == 422, answer.text
+    [error] = answer.json()["errors"]
+    assert (error["message"], error["cure"]) == (
+        "There is no such parameter.",
+        f"This question takes: {takes}.",
+    )
+    assert size_of(desk) == 1
+
+
 def test_what_cannot_be_recorded_just_now_is_not_shown(
     desk: Desk, conninfo: str, tmp_path: Path
 ) -> None:
