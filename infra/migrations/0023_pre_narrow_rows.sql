@@ -1,6 +1,9 @@
 -- The rows of the log become narrower: a number stands for the stream, and nothing for the key id where
 -- it is the stream's first (decision 0052). Whoever reads sees ledger.events as before: a view.
 
+-- Nobody appends meanwhile, not even a program of before that still runs.
+LOCK TABLE ledger.head, ledger.events IN ACCESS EXCLUSIVE MODE;
+
 -- Each stream that ever had an event. Written with its first one, under the head lock.
 CREATE TABLE ledger.streams (
     number integer PRIMARY KEY CHECK (number > 0),
@@ -37,6 +40,13 @@ INSERT INTO ledger.rows
 SELECT position, occurred_at, recorded_at, event_key, number, version, type, body, leaf, content_mac,
     source, event_id, schema, nullif(key_id, stream || '/1'), sent_at, body_digest
 FROM ledger.events JOIN ledger.streams USING (stream) ORDER BY position;
+DO $$
+BEGIN
+    IF (SELECT count(*) FROM ledger.rows) <> (SELECT count(*) FROM ledger.events) THEN
+        RAISE EXCEPTION 'Not every event was taken over, so nothing was changed.';
+    END IF;
+END;
+$$;
 DROP TABLE ledger.events;
 
 ALTER TABLE ledger.rows
@@ -201,7 +211,7 @@ BEGIN
     SELECT 'known', stream, version, position, leaf, content_mac,
         coalesce(body_digest, sha256(body))
     INTO answer, in_stream, at_version, at_position, at_leaf, known_mac, known_digest
-    FROM ledger.events WHERE event_key = key;
+    FROM ledger.events WHERE event_key = key AND stream IS NOT NULL;
     IF FOUND THEN RETURN; END IF;
 
     in_stream := of_stream;
@@ -210,12 +220,12 @@ BEGIN
 
     SELECT known.number, last.version, last.leaf INTO in_number, last_version, previous
     FROM ledger.streams AS known
-    CROSS JOIN LATERAL (
+    LEFT JOIN LATERAL (
         SELECT event.version, event.leaf FROM ledger.rows AS event
         WHERE event.stream_number = known.number ORDER BY event.version DESC LIMIT 1
-    ) AS last
+    ) AS last ON true
     WHERE known.stream = of_stream;
-    IF NOT FOUND THEN
+    IF last_version IS NULL THEN
         previous := decode(repeat('00', 32), 'hex');
         at_version := CASE expected WHEN -1 THEN 0 ELSE 1 END;
     ELSE
@@ -263,8 +273,8 @@ BEGIN
 END;
 $$;
 
--- As before; `ends` tells the stream's number (4 bytes) behind the stream, `streams_known` how many
--- streams there are: the next new one's number is one more.
+-- As before; `ends` tells the stream's number (4 bytes) behind the stream, and version -1 where it has
+-- a number and no event. `streams_known`: how many there are; the next new one's number is one more.
 DROP FUNCTION ledger.take_head(uuid[], uuid[]);
 CREATE FUNCTION ledger.take_head(
     streams uuid[], keys uuid[],
@@ -289,15 +299,16 @@ BEGIN
         FROM vault.fences AS fence WHERE fence.stream = ANY (streams);
 
         SELECT string_agg(
-            uuid_send(asked.stream) || int4send(known.number) || int8send(last.version) || last.leaf,
+            uuid_send(asked.stream) || int4send(known.number) || int8send(coalesce(last.version, -1))
+                || coalesce(last.leaf, decode(repeat('00', 32), 'hex')),
             ''
         ) INTO ends
         FROM unnest(streams) AS asked (stream)
         JOIN ledger.streams AS known ON known.stream = asked.stream
-        CROSS JOIN LATERAL (
+        LEFT JOIN LATERAL (
             SELECT event.version, event.leaf FROM ledger.rows AS event
             WHERE event.stream_number = known.number ORDER BY event.version DESC LIMIT 1
-        ) AS last
+        ) AS last ON true
         WHERE NOT EXISTS (SELECT FROM vault.fences AS fence WHERE fence.stream = asked.stream);
     END IF;
 
@@ -314,3 +325,5 @@ BEGIN
     END IF;
 END;
 $$;
+
+ANALYZE ledger.rows, ledger.streams;

@@ -156,7 +156,7 @@ class RawCopy:
         """One COPY as bytes, in our own row layout; `events` follow those packed before."""
         new = ours(events)
         ground = Ground(
-            new, Frontier(), microseconds(START), len(self._last), self._last, set(), {}
+            new, Frontier(), microseconds(START), len(self._last), self._last, set(), {}, {}
         )
         ground.frontier.size = self._position  # its hashes are not asked for
         parts = rows_of(ground, in_parts(new, streams_of(new)))

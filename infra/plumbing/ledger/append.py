@@ -62,12 +62,12 @@ _KNOWN = struct.Struct(">16s16sqq32s32s?32s")
 
 @dataclass(slots=True)
 class _Memory:
-    """What this process wrote last, by the stream's bytes: true while the head has this size.
+    """What this process wrote last, by the stream's bytes: true while the tree is this one.
 
-    And while no fence is newer.
+    And while no fence is newer. A tree of the same size may be another one, after a restore.
     """
 
-    size: int = -1
+    tree: Frontier | None = None
     newest_fence: int = -1
     last: dict[bytes, Last] = field(default_factory=dict[bytes, Last])
 
@@ -155,8 +155,9 @@ class Writer:
 
     def _remember(self, receipt: Receipt) -> None:
         """One event followed what is remembered: go on from it."""
-        if self._memory.size == receipt.position - 1:
-            self._memory.size = receipt.position
+        tree = self._memory.tree
+        if tree is not None and tree.size == receipt.position - 1:
+            tree.push(receipt.leaf)
             stream = receipt.stream.bytes
             if last := self._memory.last.get(stream):
                 self._memory.last[stream] = last[0], receipt.version, receipt.leaf, last[3]
@@ -183,7 +184,7 @@ class Writer:
         except BaseException:  # whoever interrupts waits for nothing: no lock, no frozen server
             connection.close()
             raise
-        memory.size = self.written = ground.frontier.size
+        memory.tree, self.written = ground.frontier, ground.frontier.size
         if len(memory.last) <= STREAMS_REMEMBERED:
             self._memory = memory
         return ground.outcomes
@@ -196,16 +197,20 @@ class _Head:
         """Wait for the answer to what was sent."""
         result = exchange.answers()[-1]
         values = (result.get_value(0, at) for at in range(8))
-        size, frontier, recorded_at, fence, streams, *found = values
+        size, frontier, recorded_at, fence, streams, *lists = values
         self.frontier = Frontier(_number(size), _bytes(frontier))
         self.recorded_at = _number(recorded_at)
         self.newest_fence = _number(fence)
         self.streams = _number(streams)
-        fenced, ends, known = map(_bytes, found)
+        fenced, ends, known = map(_bytes, lists)
         self.fenced = {fenced[at : at + 16] for at in range(0, len(fenced), 16)}
+        found = list(_END.iter_unpack(ends))
         self.ends = {
-            stream: (*end, first_key_of(stream)) for stream, *end in _END.iter_unpack(ends)
+            stream: (number, version, leaf, first_key_of(stream))
+            for stream, number, version, leaf in found
+            if version >= 0
         }
+        self.numbered = {stream: number for stream, number, version, _ in found if version < 0}
         self.known = {
             key: Known(Receipt(UUID(bytes=stream), *place), mac if has_mac else None, digest)
             for key, stream, *place, digest, has_mac, mac in _KNOWN.iter_unpack(known)
@@ -228,7 +233,8 @@ def _look(
     exchange.send(b"BEGIN ISOLATION LEVEL READ COMMITTED; " + _take(strange, keys))
     asked = asked or [next(parts)]
     head = _Head(exchange)
-    if (memory.size, memory.newest_fence) != (head.frontier.size, head.newest_fence):
+    edge = memory.tree and memory.tree.packed()
+    if (edge, memory.newest_fence) != (head.frontier.packed(), head.newest_fence):
         memory.last.clear()
         memory.newest_fence = head.newest_fence
         if remembered := set(streams) - strange:  # and stale by now
@@ -236,7 +242,8 @@ def _look(
             head = _Head(exchange)
     memory.last.update(head.ends)
     now, streams_known = head.recorded_at, head.streams
-    ground = Ground(events, head.frontier, now, streams_known, memory.last, head.fenced, head.known)
+    seen = (memory.last, head.fenced, head.known, head.numbered)
+    ground = Ground(events, head.frontier, now, streams_known, *seen)
     return ground, chain(asked, parts)
 
 

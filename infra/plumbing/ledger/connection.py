@@ -73,6 +73,11 @@ class LedgerConnection(Connection[Any]):
         _reading.add(self)
         try:
             rows = cursor.execute(query, parameters, prepare=True).fetchall()
+        except Exception:
+            raise
+        except BaseException:  # whoever interrupts leaves an answer unread
+            self.close()
+            raise
         finally:
             _reading.discard(self)
         if len(rows) > MOST_KEPT_ROWS:

@@ -1,7 +1,7 @@
 -- name: known
 SELECT uuid_send(event_key), stream, version, position, leaf, content_mac,
     coalesce(body_digest, sha256(body)), type, occurred_at
-FROM ledger.events WHERE event_key = ANY(%b::uuid[])
+FROM ledger.events WHERE event_key = ANY(%b::uuid[]) AND stream IS NOT NULL
 
 -- name: append_one
 SELECT * FROM ledger.append_one(

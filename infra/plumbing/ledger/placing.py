@@ -72,6 +72,8 @@ class Ground:
     fenced: set[bytes]
     known: dict[bytes, Known]
     """By event key."""
+    numbered: dict[bytes, int]
+    """By the stream's bytes: those without an event that have a number all the same."""
     placed: dict[bytes, int] = field(default_factory=dict[bytes, int])
     """By event key: which of `events` took the place, and so which of `outcomes` tells it."""
     leaves: list[bytes] = field(default_factory=list[bytes])
@@ -220,8 +222,10 @@ def _checked(ground: Ground, event: NewEvent, last: Last | None) -> Last:
         if expected is not None and expected not in {0, -1}:
             raise WrongVersion(event.stream, expected, None)
         stream = event.stream.bytes
-        ground.new_streams.append(stream)
-        number = ground.streams + len(ground.new_streams)
+        number = ground.numbered.get(stream)
+        if number is None:
+            ground.new_streams.append(stream)
+            number = ground.streams + len(ground.new_streams)
         return number, (expected or FIRST_VERSION - 1), NO_LEAF, first_key_of(stream)
     if expected is not None and expected != last[1]:
         raise WrongVersion(event.stream, expected, last[1])

@@ -14,8 +14,9 @@ may drop may not append. If that does not come to pass, the next run makes up fo
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from psycopg.rows import tuple_row
 
@@ -103,11 +104,15 @@ def _unfit(connection: Connection[Any], part: dict[str, Any]) -> list[int]:
     """The positions in this part of the log whose body is past its time and not what was hashed."""
     with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
         load_plainly(cursor)
-        rows = cursor.stream(_SQL["bodies"], part, size=CHUNK)
-        return [row[0] for *row, before in rows if not _fits(Entry._make(row), before or NO_LEAF)]
+        rows = cast("Generator[Any]", cursor.stream(_SQL["bodies"], part, size=CHUNK))
+        with closing(rows):
+            entries = ((Entry._make(row), before or NO_LEAF) for *row, before in rows)
+            return [entry.position for entry, before in entries if not _fits(entry, before)]
 
 
 def _fits(entry: Entry, previous_leaf: bytes) -> bool:
+    if cast("bytes | None", entry.stream) is None:  # somebody took the stream away
+        return False
     try:
         return leaf_hash(header_of(entry, previous_leaf), digest_of(entry)) == entry.leaf
     except FormatError:  # a text that no header can hold

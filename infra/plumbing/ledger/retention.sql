@@ -11,14 +11,20 @@ GROUP BY event.type
 -- name: bodies
 -- The same events whole, as scan.sql reads them, each with the leaf before it in its stream.
 SELECT event.position, event.version, event.occurred_at + interval '946684800 seconds',
-    event.recorded_at + interval '946684800 seconds', event.stream, event.leaf, event.body_digest,
-    event.source, event.event_id, event.type, event.schema, event.key_id, event.body, before.leaf
-FROM ledger.events AS event
+    event.recorded_at + interval '946684800 seconds', known.stream, event.leaf, event.body_digest,
+    event.source, event.event_id, event.type, event.schema,
+    coalesce(event.key_id, known.stream || '/1'), event.body, before.leaf
+FROM ledger.rows AS event
 JOIN unnest(%(types)s::text[], %(schemas)s::text[], %(before)s::timestamptz[])
     AS past (type, schema, before)
     ON event.type = past.type AND event.schema = past.schema AND event.occurred_at < past.before
-LEFT JOIN ledger.events AS before
-    ON before.stream = event.stream AND before.version = event.version - 1
+LEFT JOIN LATERAL (
+    SELECT stream FROM ledger.streams WHERE number = event.stream_number LIMIT 1
+) AS known ON true
+LEFT JOIN LATERAL (
+    SELECT leaf FROM ledger.rows AS earlier
+    WHERE earlier.stream_number = event.stream_number AND earlier.version = event.version - 1 LIMIT 1
+) AS before ON true
 WHERE event.position > %(above)s AND event.position <= %(up_to)s AND event.body IS NOT NULL
 ORDER BY event.position
 

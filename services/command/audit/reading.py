@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from infra.plumbing.ledger.errors import LedgerGap
 from infra.plumbing.ledger.format import NO_LEAF, Header, pack_header
 from infra.plumbing.queries import Queries
 from services.command.audit.history import Shown
@@ -75,6 +76,8 @@ def history(rows: Rows, stream: UUID, size: int) -> Iterator[Recorded]:
 
 def _recorded(row: Sequence[Any]) -> Recorded:
     position, stream, version, before, source, event_id, kind, schema, *rest = row
+    if stream is None:
+        raise LedgerGap(position - 1, position + 1)
     occurred_at, recorded_at, key_id, body, body_digest, leaf = rest
     header = Header(
         stream=stream,

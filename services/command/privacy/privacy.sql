@@ -103,5 +103,5 @@ ORDER BY id
 -- name: mentions
 -- Reads the whole log: values about this person in other customers' events stand in no index.
 SELECT position FROM ledger.events
-WHERE stream <> %(stream)s AND position(%(key)s::bytea IN body) > 0
+WHERE stream IS DISTINCT FROM %(stream)s AND position(%(key)s::bytea IN body) > 0
 ORDER BY position

@@ -48,7 +48,8 @@ KEPT: Final = (
     "of the disk that the file system has freed, until it writes over them. Rows that were "
     "replaced in ledger.rows may hold the keyed hash of what was received, until their pages "
     "are written again. erasures.ndjson holds the UUID beside keyed hashes of the names: whoever "
-    "has it and the master key can try a name. What was exported or sent to others before is with them."
+    "has it and the master key can try a name. What was exported or sent to others before is with "
+    "them."
 )
 REWRITTEN: Final = (
     "The live files of vault.keys, vault.identifiers and ops.quarantine were rewritten and hold "

@@ -195,7 +195,9 @@ def grow(ledger: Ledger, make_event: MakeEvent, events: int) -> None:
 
 ROLLED_BACK = """
     DELETE FROM ledger.rows WHERE position > 4;
-    UPDATE ledger.head SET size = 4, frontier = (SELECT frontier FROM saved)
+    DELETE FROM ledger.streams WHERE number NOT IN (SELECT stream_number FROM ledger.rows);
+    UPDATE ledger.head SET size = 4, frontier = (SELECT frontier FROM saved),
+        streams = (SELECT count(*) FROM ledger.streams)
 """
 
 

@@ -63,8 +63,12 @@ def check_ledger(conninfo: str) -> int:
             assert leaf == leaf_hash(pack_header(header), digest)
             last[stream], recorded = (version, leaf), recorded_at
             frontier.push(leaf)
-        head = connection.execute("SELECT size, frontier FROM ledger.head").fetchone()
-    assert head == (len(rows), frontier.packed())
+        head = connection.execute("SELECT size, frontier, streams FROM ledger.head").fetchone()
+        numbered = connection.execute(
+            "SELECT number, stream FROM ledger.streams ORDER BY number"
+        ).fetchall()
+    assert head == (len(rows), frontier.packed(), len(last))
+    assert numbered == list(enumerate(last, start=1)), "in the order in which they came"
     return len(rows)
 
 
@@ -312,6 +316,46 @@ def test_nothing_is_appended_to_a_ledger_that_was_set_back(
         assert receipt_of(other.append([make_event()])[0]).position == 4
 
 
+@pytest.mark.parametrize("single_before", [False, True])
+def test_what_was_remembered_of_a_log_that_was_set_back_and_grew_again_is_forgotten(
+    ledger: Ledger,
+    conninfo: str,
+    make_event: MakeEvent,
+    postgres_server: EmbeddedPostgres,
+    *,
+    single_before: bool,
+) -> None:
+    """The log is as long as this program left it, and another one."""
+    stays, goes, comes = uuid4(), uuid4(), uuid4()
+    ledger.append([make_event(stream=stays), make_event(stream=stays)])
+    gone = [make_event(stream=goes), make_event(stream=goes)]
+    for part in (gone[:1], gone[1:]) if single_before else (gone,):
+        ledger.append(part)
+    set_back(postgres_server.superuser_conninfo(address(conninfo).dbname), 2)
+    with Ledger.open(conninfo) as other:
+        other.append([make_event(stream=comes), make_event(stream=comes)])
+    outcomes = ledger.append([make_event(stream=goes), make_event(stream=comes)])
+    assert [receipt_of(outcome).version for outcome in outcomes] == [1, 3]
+    assert [len(ledger.history(stream)) for stream in (stays, goes, comes)] == [2, 1, 3]
+    assert check_ledger(conninfo) == 6
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_stream_that_has_a_number_and_no_event_begins_under_it(
+    ledger: Ledger,
+    conninfo: str,
+    make_event: MakeEvent,
+    intruder: psycopg.Connection[Any],
+    size: int,
+) -> None:
+    stream = uuid4()
+    intruder.execute("INSERT INTO ledger.streams VALUES (1, %s)", [stream])
+    intruder.execute("UPDATE ledger.head SET streams = 1")
+    outcomes = ledger.append([make_event(stream=stream) for _ in range(size)])
+    assert [receipt_of(outcome).version for outcome in outcomes] == list(range(1, size + 1))
+    assert check_ledger(conninfo) == size
+
+
 def set_back(superuser: str, size: int) -> None:
     """As a restore from an older backup would leave the ledger."""
     with psycopg.connect(superuser) as connection:
@@ -320,4 +364,11 @@ def set_back(superuser: str, size: int) -> None:
         leaves = connection.execute("SELECT leaf FROM ledger.events ORDER BY position")
         tree = Frontier()
         tree.extend([leaf for (leaf,) in leaves])
-        connection.execute("UPDATE ledger.head SET size = %s, frontier = %s", [size, tree.packed()])
+        connection.execute(
+            "DELETE FROM ledger.streams WHERE number NOT IN (SELECT stream_number FROM ledger.rows)"
+        )
+        connection.execute(
+            "UPDATE ledger.head SET size = %s, frontier = %s,"
+            " streams = (SELECT count(*) FROM ledger.streams)",
+            [size, tree.packed()],
+        )

@@ -70,6 +70,20 @@ def test_the_only_reader_watches_for_its_answer_a_moment_and_then_sleeps(
     assert watch.looks
 
 
+def test_an_interrupt_while_watching_leaves_no_connection_with_half_an_answer(
+    connection: LedgerConnection,
+) -> None:
+    class Interrupt:
+        def poll(self, _: float) -> None:
+            raise KeyboardInterrupt
+
+    vars(connection)["_poll"] = Interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        connection.fetch(b"SELECT pg_sleep(0.2)", ())
+    assert connection.closed
+    assert not vars(module)["_reading"]
+
+
 def test_where_others_read_nobody_watches(connection: LedgerConnection, conninfo: str) -> None:
     with (
         LedgerConnection.connect(conninfo, autocommit=True) as other,

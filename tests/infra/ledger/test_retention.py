@@ -184,6 +184,7 @@ def test_a_body_that_does_not_fit_its_leaf_is_not_dropped_and_the_others_are(
         "leaf = sha256(leaf)",
         "source = repeat('x', 70000)",
         "body_digest = sha256('other'), body = 'other'",
+        "stream_number = 999",
     ],
 )
 def test_an_event_changed_in_any_other_column_keeps_its_body(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
+from threading import Event
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -25,6 +27,8 @@ from infra.plumbing.postgres.migrate import FOLDER, migrate, migrations
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from infra.plumbing.ledger.answers import Outcome
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -218,6 +222,42 @@ def test_events_that_a_release_before_stored_are_read_as_before_and_their_stream
         assert versions == [3, 3, 3, 4, 4, 4, 1]
         after = conn.execute(read).fetchall()
         assert [row[:2] for row in after[6:]] == [(event.stream, event.key_id) for event in further]
+
+
+def test_what_an_older_program_appends_while_the_log_is_written_anew_is_taken_over(
+    empty_conninfo: str, tmp_path: Path
+) -> None:
+    for each in migrations():
+        if each.number < 22:
+            (tmp_path / each.name).write_bytes(each.text)
+    migrate(empty_conninfo, tmp_path)
+    started, done = Event(), Event()
+    told: list[Outcome] = []
+
+    def append() -> None:
+        writer = Writer()
+        with psycopg.connect(empty_conninfo, autocommit=True) as conn:
+            while not done.is_set():
+                event = ("shop", str(len(told)), "note.taken", "1-0-0", LONG_AGO, b"{}", bytes(32))
+                with suppress(psycopg.Error):  # the table goes while it waits: refused, not lost
+                    told.extend(writer.append(conn, [NewEvent(uuid4(), *event)]))
+                if len(told) == 300:
+                    started.set()
+
+    with ThreadPoolExecutor(1) as others:
+        appending = others.submit(append)
+        try:
+            assert started.wait(60)
+            migrate(empty_conninfo)
+        finally:
+            done.set()
+        appending.result()
+    with psycopg.connect(empty_conninfo) as conn:
+        kept = conn.execute("SELECT stream, position FROM ledger.events ORDER BY position")
+        receipts = [outcome.receipt for outcome in told if isinstance(outcome, Stored)]
+        assert kept.fetchall() == [(receipt.stream, receipt.position) for receipt in receipts]
+        [numbers] = conn.execute("SELECT count(*), max(number), count(stream) FROM ledger.streams")
+        assert numbers == (len(receipts),) * 3
 
 
 def new_stream(event: NewEvent) -> NewEvent:

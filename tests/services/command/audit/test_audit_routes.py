@@ -238,6 +238,16 @@ def test_a_changed_event_is_named(desk: Desk, intruder: Connection[Any]) -> None
     ]
 
 
+def test_an_event_whose_stream_was_taken_away_is_told_as_damage(
+    desk: Desk, intruder: Connection[Any]
+) -> None:
+    desk.send(1)
+    intruder.execute(b"DELETE FROM ledger.streams WHERE number = 1")
+    answer = desk.ask("events/1")
+    assert answer.status_code == 500
+    assert "The ledger is damaged." in answer.json()["detail"]
+
+
 def test_a_hole_without_a_tile_is_told_as_damage(desk: Desk, intruder: Connection[Any]) -> None:
     sent(desk, 3)
     intruder.execute(b"DELETE FROM ledger.rows WHERE position = 2")
