@@ -118,9 +118,10 @@ def test_a_log_set_back_under_it_is_refused_within_a_look(
     with ThreadPoolExecutor(1) as threads:
         working = threads.submit(work.run, once=False)
         wait_for_size(conninfo, 2, ask=False)
-        intruder.execute("DELETE FROM ledger.rows WHERE position = 2")
         leaf = "SELECT leaf FROM ledger.events WHERE position = 1"
-        intruder.execute(f"UPDATE ledger.head SET size = 1, frontier = ({leaf})")
+        with intruder.transaction():  # else its own reading may meet the hole before the head
+            intruder.execute("DELETE FROM ledger.rows WHERE position = 2")
+            intruder.execute(f"UPDATE ledger.head SET size = 1, frontier = ({leaf})")
         try:
             with pytest.raises(LogRolledBack, match="holds 1 events, but a checkpoint of 2"):
                 working.result(10)
