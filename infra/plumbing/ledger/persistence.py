@@ -27,7 +27,7 @@ CONNINFO = "RAPPORT_LEDGER_CONNINFO"
 CONNECT_SECONDS = 5
 """How long one attempt waits for a connection."""
 
-_SESSION = (
+SESSION = (
     b"SET TIME ZONE 'UTC'",
     b"SET lock_timeout = '10s'",
     b"SET idle_in_transaction_session_timeout = '30s'",
@@ -56,7 +56,7 @@ class LedgerDatastore(postgres.PostgresDatastore):
 
         def configure(connection: Connection[Any]) -> None:
             connection.autocommit = True
-            for statement in _SESSION:
+            for statement in SESSION:
                 connection.execute(statement)
 
         return configure

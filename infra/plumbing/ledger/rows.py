@@ -50,7 +50,7 @@ def text_fields(*texts: str) -> bytes:
 def head_row(
     size: int, recorded_at: int, frontier: bytes, first: int, streams: Sequence[bytes]
 ) -> bytes:
-    """The row behind an append's events that moves the head (migration 0023).
+    """The row behind an append's events that moves the head (migration 0022).
 
     `streams`: the 16 bytes of each stream that is new, of which the first has the number `first`.
     """

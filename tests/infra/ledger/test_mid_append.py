@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from infra.plumbing.ledger import append, persistence, recorder
 from infra.plumbing.ledger.answers import Duplicate, Stored
@@ -53,8 +52,7 @@ def cut(
     if request.param == "killed":
         return lambda: intruder.execute(KILL)
     impatient = b"SET idle_in_transaction_session_timeout = '100ms'"
-    session = persistence._SESSION  # pyright: ignore[reportPrivateUsage] - the same, and impatient
-    monkeypatch.setattr(persistence, "_SESSION", (*session, impatient))
+    monkeypatch.setattr(persistence, "SESSION", (*persistence.SESSION, impatient))
     return lambda: sleep(0.5)
 
 
@@ -137,7 +135,7 @@ def test_whoever_interrupts_does_not_wait_for_the_lock(
 def test_a_writer_that_was_stopped_in_a_copy_holds_the_lock_no_longer_than_agreed(
     conninfo: str, make_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(persistence, "_SESSION", (b"SET lock_timeout = '300ms'",))
+    monkeypatch.setattr(persistence, "SESSION", (b"SET lock_timeout = '300ms'",))
     with psycopg.connect(conninfo, autocommit=True) as stopped, Ledger.open(conninfo) as ledger:
         exchange = Exchange(stopped)
         exchange.ask(b"BEGIN; SELECT FROM ledger.head FOR UPDATE")
@@ -187,9 +185,7 @@ def test_no_setting_of_the_database_changes_what_is_stored(
     setting: str,
     size: int,
 ) -> None:
-    name = sql.Identifier(intruder.info.dbname)
-    statement = sql.SQL("ALTER DATABASE {} SET ").format(name) + sql.SQL(setting)  # pyright: ignore[reportArgumentType] - the settings above
-    intruder.execute(statement)
+    intruder.execute(f"ALTER DATABASE {intruder.info.dbname} SET {setting}".encode())
     events = [make_event(f"ü{number}", text="ä") for number in range(size)]
     with Ledger.open(conninfo) as ledger:
         assert {type(outcome) for outcome in ledger.append(events)} == {Stored}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger gives up soon: no attempt after 0.2 s, no lock after 1.5 s."""
     monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 0.2)
-    session = "infra.plumbing.ledger.persistence._SESSION"
+    session = "infra.plumbing.ledger.persistence.SESSION"
     monkeypatch.setattr(session, (b"SET lock_timeout = 1500",))
 
 

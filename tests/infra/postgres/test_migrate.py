@@ -161,14 +161,19 @@ def test_the_products_own_files_are_well_named_and_apply(conninfo: str) -> None:
     assert all(len(migration.sha256) == 32 for migration in migrations(FOLDER))
 
 
+def as_a_release_before(conninfo: str, folder: Path, number: int) -> None:
+    """Bring the database to the shape it had before the migration of this number."""
+    for each in migrations():
+        if each.number < number:
+            (folder / each.name).write_bytes(each.text)
+    migrate(conninfo, folder)
+
+
 def test_what_a_release_before_withheld_keeps_its_key_as_its_own(
     empty_conninfo: str, tmp_path: Path
 ) -> None:
     """Or the key would outlive the event, as nothing else names it."""
-    for each in migrations():
-        if each.number < 19:
-            (tmp_path / each.name).write_bytes(each.text)
-    migrate(empty_conninfo, tmp_path)
+    as_a_release_before(empty_conninfo, tmp_path, 19)
     with psycopg.connect(empty_conninfo) as conn:
         for event, person in (("withheld", uuid4()), ("early", None)):
             conn.execute(
@@ -188,10 +193,7 @@ def test_what_a_release_before_withheld_keeps_its_key_as_its_own(
 def test_events_that_a_release_before_stored_are_read_as_before_and_their_streams_go_on(
     empty_conninfo: str, tmp_path: Path
 ) -> None:
-    for each in migrations():
-        if each.number < 20:
-            (tmp_path / each.name).write_bytes(each.text)
-    migrate(empty_conninfo, tmp_path)
+    as_a_release_before(empty_conninfo, tmp_path, 20)
     streams = [uuid4() for _ in range(3)]
     keys = ["", f"{streams[1]}/1", f"{streams[2]}/2", f"{streams[1]}/1", "", f"{streams[0]}/1"]
     old = [
@@ -227,10 +229,7 @@ def test_events_that_a_release_before_stored_are_read_as_before_and_their_stream
 def test_what_an_older_program_appends_while_the_log_is_written_anew_is_taken_over(
     empty_conninfo: str, tmp_path: Path
 ) -> None:
-    for each in migrations():
-        if each.number < 22:
-            (tmp_path / each.name).write_bytes(each.text)
-    migrate(empty_conninfo, tmp_path)
+    as_a_release_before(empty_conninfo, tmp_path, 22)
     started, done = Event(), Event()
     told: list[Outcome] = []
 
@@ -267,10 +266,7 @@ def new_stream(event: NewEvent) -> NewEvent:
 def test_events_that_a_release_before_stored_with_their_digests_are_known_and_dropped_as_others(
     empty_conninfo: str, tmp_path: Path
 ) -> None:
-    for each in migrations():
-        if each.number < 20:
-            (tmp_path / each.name).write_bytes(each.text)
-    migrate(empty_conninfo, tmp_path)
+    as_a_release_before(empty_conninfo, tmp_path, 20)
     old, new = (
         NewEvent(uuid4(), "shop", name, "note.taken", "1-0-0", LONG_AGO, b"{}", bytes(32))
         for name in ("old", "new")
