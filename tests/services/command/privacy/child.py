@@ -27,15 +27,20 @@ if TYPE_CHECKING:
 
 def main(conninfo: str, master_key: str) -> None:
     """Fork an office for each line on standard input."""
-    print("ready", flush=True)  # noqa: T201 - told to the parent
+    tell("ready")
     for line in sys.stdin:
         step, when = line.split()
         pid = os.fork()
         if pid == 0:
             office(conninfo, Path(master_key), int(step), when)
-        print(pid, flush=True)  # noqa: T201 - told to the parent
+        tell(pid)
         _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - told to the parent
+        tell(os.waitstatus_to_exitcode(status))
+
+
+def tell(answer: object) -> None:
+    """To the parent, on a line of its own: an office may have been killed in the middle of one."""
+    os.write(sys.stdout.fileno(), f"\n{answer}\n".encode())
 
 
 def office(conninfo: str, master_key: Path, step: int, when: str) -> None:

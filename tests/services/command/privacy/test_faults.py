@@ -53,7 +53,7 @@ class Offices:
         """The next line that is no log."""
         assert self._parent.stdout is not None
         for line in self._parent.stdout:
-            if "privacy_step" not in line:
+            if "privacy_step" not in line and line.strip():
                 return line.strip()
             self.logs += line
         raise AssertionError("the parent of the offices ended")
